@@ -1,0 +1,34 @@
+# make test    all tests, on every implementation that this machine can run
+# make demo    train on handwritten digits, once for each activation
+# make bench   speed beside NumPy, SciPy and PyTorch
+#
+# Each makes its own environment in .venv and installs what it needs there.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(abspath $(VENV))/bin/python
+SOURCES := $(wildcard setup.py pyproject.toml README.md src/* pyactx/* pyactx/include/*)
+
+.PHONY: test demo bench clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+
+# One stamp for each set of extra packages: $(VENV)/test.installed holds pyactx[test].
+$(VENV)/%.installed: $(VENV)/bin/python $(SOURCES)
+	$(RUN) -m pip install --quiet ".[$*]"
+	touch $@
+
+# From another folder, so that the installed package is tested and not the source tree.
+test: $(VENV)/test.installed
+	cd tests && $(RUN) -m pytest
+
+demo: $(VENV)/demo.installed
+	$(RUN) examples/digits.py
+
+bench: $(VENV)/bench.installed
+	$(RUN) benchmarks/compare.py
+
+clean:
+	rm -rf $(VENV) build dist wheelhouse results *.egg-info

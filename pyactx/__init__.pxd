@@ -1,0 +1,49 @@
+"""`cimport pyactx`: what a compiled activation is made of.  The rules are in include/pyactx.h."""
+
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport uint32_t
+
+
+cdef extern from "pyactx.h" nogil:
+    const char *PYACTX_KERNEL_CAPSULE
+    const double PYACTX_REQUIRED
+
+    enum:
+        PYACTX_ELEMENTWISE
+        PYACTX_AXISWISE
+
+    ctypedef void pyactx_map_f32(const float *x, float *y, ptrdiff_t n, const float *params) noexcept
+    ctypedef void pyactx_map_f64(const double *x, double *y, ptrdiff_t n, const double *params) noexcept
+    ctypedef void pyactx_product_f32(const float *grad, const float *x, float *y, ptrdiff_t n, const float *params) noexcept
+    ctypedef void pyactx_product_f64(const double *grad, const double *x, double *y, ptrdiff_t n, const double *params) noexcept
+    ctypedef void pyactx_pair_f32(const float *x, float *y, float *d, ptrdiff_t n, const float *params) noexcept
+    ctypedef void pyactx_pair_f64(const double *x, double *y, double *d, ptrdiff_t n, const double *params) noexcept
+
+    ctypedef struct pyactx_operations_f32:
+        pyactx_map_f32 *forward
+        pyactx_map_f32 *derivative
+        pyactx_product_f32 *backward
+        pyactx_product_f32 *backward_from_output
+        pyactx_pair_f32 *value_and_derivative
+        pyactx_product_f32 **parameter_gradients
+
+    ctypedef struct pyactx_operations_f64:
+        pyactx_map_f64 *forward
+        pyactx_map_f64 *derivative
+        pyactx_product_f64 *backward
+        pyactx_product_f64 *backward_from_output
+        pyactx_pair_f64 *value_and_derivative
+        pyactx_product_f64 **parameter_gradients
+
+    ctypedef struct pyactx_kernel:
+        uint32_t struct_size
+        uint32_t kind
+        uint32_t cost
+        uint32_t n_params
+        const char *name
+        const char **parameter_names
+        const double *parameter_defaults
+        pyactx_operations_f32 f32
+        pyactx_operations_f64 f64
+        pyactx_operations_f32 each_f32
+        pyactx_operations_f64 each_f64

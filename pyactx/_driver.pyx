@@ -1,0 +1,568 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
+"""Moves arrays through kernels: the direct path, the loops behind the ufuncs, and the choice of threads.
+
+Names no activation.  Checks only what the direct path needs; every other call goes to `general`, in Python, which
+checks it, words the errors and calls the ufunc.
+"""
+
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.long cimport PyLong_CheckExact
+from cpython.mem cimport PyMem_Malloc
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from libc.math cimport isnan
+from libc.stddef cimport ptrdiff_t
+from libc.stdlib cimport free, malloc
+
+cimport numpy as cnp
+
+from pyactx cimport PYACTX_AXISWISE, PYACTX_KERNEL_CAPSULE, pyactx_kernel
+from pyactx._driver cimport (
+    BLOCK, BUFFER, MAX_ARRAYS, MAX_PARAMETERS,
+    compute_units, has_each, has_operation, operation, operation_inputs, operation_outputs, parallel_run, work,
+)
+
+import sys
+import warnings
+
+cnp.import_array()
+cnp.import_umath()
+
+cdef extern from "cpu.h" nogil:
+    int cpu_level() noexcept
+
+cdef extern from "threads.h" nogil:
+    int watch_fork() noexcept
+    int thread_limit() noexcept
+    long parallel_call_enter() noexcept
+    void parallel_call_leave() noexcept
+    int process_is_forked_child
+    int process_thread_limit
+    int caller_thread_limit
+
+ctypedef fused real:
+    float
+    double
+
+cdef enum:
+    MAX_OPERANDS = 3 + 8        # MAX_ARRAYS + MAX_PARAMETERS
+    WORK_PER_THREAD = 1 << 16   # in copied elements; below this, waking a thread costs more than it saves
+    WORK_WITHOUT_GIL = 1 << 14  # below this, another thread would not get far before we want the GIL back
+
+OPERATIONS = ("forward", "derivative", "backward", "backward_from_output", "value_and_derivative", "parameter_gradient")
+
+# ---- Threads ---------------------------------------------------------------------------------------------------------
+
+if watch_fork() != 0:
+    raise OSError("pyactx: pthread_atfork failed, a forked child could hang")
+
+cdef enum:
+    UNKNOWN
+    ABSENT
+    PRESENT
+
+cdef int parallel_state = UNKNOWN
+cdef parallel_run parallel = NULL
+parallel_failure = None
+
+
+cdef void load_parallel() noexcept with gil:
+    """Import the OpenMP module.  Without it every call is serial and nothing else changes."""
+    global parallel, parallel_state, parallel_failure
+    if parallel_state != UNKNOWN:
+        return
+    try:
+        from pyactx import _omp
+        parallel = <parallel_run> PyCapsule_GetPointer(_omp.run_capsule, "pyactx.parallel_run")
+        parallel_state = PRESENT
+    except ModuleNotFoundError:
+        parallel_failure = "built without OpenMP"
+        parallel_state = ABSENT
+    except Exception as error:
+        parallel_failure = str(error)
+        parallel_state = ABSENT
+        try:
+            warnings.warn(f"pyactx: OpenMP cannot be loaded, calls are serial: {error}", RuntimeWarning)
+        except RuntimeWarning:
+            pass
+
+
+def openmp():
+    """Return why calls are serial, or None where they may use threads.  Loads OpenMP."""
+    load_parallel()
+    return parallel_failure
+
+
+def set_process_threads(int threads):
+    global process_thread_limit
+    process_thread_limit = threads
+
+
+def set_caller_threads(int threads):
+    """Limit the calls of this thread; 0 goes back to the limit of the process.  Returns the former value."""
+    global caller_thread_limit
+    cdef int former = caller_thread_limit
+    caller_thread_limit = threads
+    return former
+
+
+def get_threads():
+    return thread_limit()
+
+
+def is_forked_child():
+    return process_is_forked_child != 0
+
+
+def cpu():
+    """Return the best instruction set that this processor and its system support, by its place in the list."""
+    return cpu_level()
+
+
+cdef ptrdiff_t amount(const work *whole) noexcept nogil:
+    return whole.n * max(whole.kernel.cost, 1)
+
+
+cdef void run(const work *whole) noexcept nogil:
+    """Compute everything, on as many threads as the work is worth."""
+    cdef ptrdiff_t units = (whole.n + whole.unit - 1) // whole.unit
+    cdef ptrdiff_t threads
+    if amount(whole) >= 2 * WORK_PER_THREAD and thread_limit() > 1:
+        if parallel_state == UNKNOWN:
+            load_parallel()
+        if parallel_state == PRESENT:
+            threads = min(min(<ptrdiff_t> thread_limit(), amount(whole) // WORK_PER_THREAD), units)
+            threads = threads // parallel_call_enter()
+            if threads > 1:
+                parallel(whole, <int> threads)
+            parallel_call_leave()
+            if threads > 1:
+                return
+    compute_units(whole, 0, units)
+
+
+# ---- The loops behind the ufuncs -------------------------------------------------------------------------------------
+
+ctypedef struct loop_data:
+    const pyactx_kernel *kernel
+    operation operation
+    int parameter
+    bint is_double
+
+
+cdef work make_work(const loop_data *data) noexcept nogil:
+    cdef work whole
+    whole.kernel = data.kernel
+    whole.operation = data.operation
+    whole.parameter = data.parameter
+    whole.is_double = data.is_double
+    whole.each = False
+    whole.params = NULL
+    whole.arrays[0] = whole.arrays[1] = whole.arrays[2] = NULL
+    whole.n = 0
+    whole.unit = BLOCK
+    return whole
+
+
+cdef void gather(const char *source, cnp.npy_intp step, real *target, ptrdiff_t n) noexcept nogil:
+    cdef ptrdiff_t i
+    for i in range(n):
+        target[i] = (<const real *> (source + i * step))[0]
+
+
+cdef void scatter(const real *source, char *target, cnp.npy_intp step, ptrdiff_t n) noexcept nogil:
+    cdef ptrdiff_t i
+    for i in range(n):
+        (<real *> (target + i * step))[0] = source[i]
+
+
+cdef void elementwise(char **operands, const cnp.npy_intp *steps, ptrdiff_t n, const loop_data *data,
+                      const real *zero) noexcept nogil:
+    """One inner loop: contiguous operands as they are, everything else through small buffers."""
+    cdef work whole = make_work(data)
+    cdef int inputs = operation_inputs(data.operation)
+    cdef int arrays = inputs + operation_outputs(data.operation)
+    cdef int n_params = data.kernel.n_params
+    cdef real params[MAX_PARAMETERS * BUFFER]
+    cdef real buffers[MAX_ARRAYS][BUFFER]
+    cdef char *array[MAX_ARRAYS]
+    cdef cnp.npy_intp step[MAX_ARRAYS]
+    cdef bint contiguous = True
+    cdef bint each = False
+    cdef ptrdiff_t start, m
+    cdef ptrdiff_t most = BUFFER
+    cdef int k
+    # Operands are the inputs, the parameters, the outputs.
+    for k in range(arrays):
+        array[k] = operands[k if k < inputs else k + n_params]
+        step[k] = steps[k if k < inputs else k + n_params]
+        contiguous = contiguous and step[k] == <cnp.npy_intp> sizeof(real)
+    for k in range(n_params):
+        params[k] = (<real *> operands[inputs + k])[0]
+        each = each or steps[inputs + k] != 0
+    whole.params = params
+    if contiguous and not each:
+        for k in range(arrays):
+            whole.arrays[k] = array[k]
+        whole.n = n
+        run(&whole)
+        return
+    whole.each = each and has_each(data.kernel)
+    if each and not whole.each:
+        most = 1
+    start = 0
+    while start < n:
+        m = min(most, n - start)
+        for k in range(inputs):
+            gather(array[k] + start * step[k], step[k], buffers[k], m)
+        if each:
+            for k in range(n_params):
+                gather(operands[inputs + k] + start * steps[inputs + k], steps[inputs + k], params + k * m, m)
+        for k in range(arrays):
+            whole.arrays[k] = buffers[k]
+        whole.n = m
+        compute_units(&whole, 0, 1)
+        for k in range(inputs, arrays):
+            scatter(buffers[k], array[k] + start * step[k], step[k], m)
+        start += m
+
+
+cdef void axiswise(char **operands, const cnp.npy_intp *steps, ptrdiff_t rows, ptrdiff_t length,
+                   const loop_data *data, const real *zero) noexcept nogil:
+    """One inner loop over rows, whose elements may lie apart."""
+    cdef work whole = make_work(data)
+    cdef int inputs = operation_inputs(data.operation)
+    cdef int arrays = inputs + operation_outputs(data.operation)
+    cdef bint contiguous = True
+    cdef real *buffer
+    cdef ptrdiff_t row
+    cdef int k
+    if length == 0 or rows == 0:
+        return
+    whole.unit = length
+    for k in range(arrays):
+        contiguous = (contiguous and (length == 1 or steps[arrays + k] == <cnp.npy_intp> sizeof(real))
+                      and (rows == 1 or steps[k] == length * <cnp.npy_intp> sizeof(real)))
+    if contiguous:
+        for k in range(arrays):
+            whole.arrays[k] = operands[k]
+        whole.n = rows * length
+        run(&whole)
+        return
+    buffer = <real *> malloc(arrays * length * sizeof(real))
+    if buffer == NULL:
+        with gil:
+            PyErr_NoMemory()
+        return
+    whole.n = length
+    for k in range(arrays):
+        whole.arrays[k] = buffer + k * length
+    for row in range(rows):
+        for k in range(inputs):
+            gather(operands[k] + row * steps[k], steps[arrays + k], buffer + k * length, length)
+        compute_units(&whole, 0, 1)
+        for k in range(inputs, arrays):
+            scatter(buffer + k * length, operands[k] + row * steps[k], steps[arrays + k], length)
+    free(buffer)
+
+
+cdef extern from "Python.h":
+    PyObject *PyErr_NoMemory()
+
+
+cdef void ufunc_loop(char **operands, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps,
+                     void *data) noexcept nogil:
+    cdef const loop_data *loop = <const loop_data *> data
+    cdef double zero_double = 0
+    cdef float zero_float = 0
+    if loop.kernel.kind == PYACTX_AXISWISE:
+        if loop.is_double:
+            axiswise(operands, steps, dimensions[0], dimensions[1], loop, &zero_double)
+        else:
+            axiswise(operands, steps, dimensions[0], dimensions[1], loop, &zero_float)
+    elif loop.is_double:
+        elementwise(operands, steps, dimensions[0], loop, &zero_double)
+    else:
+        elementwise(operands, steps, dimensions[0], loop, &zero_float)
+
+
+# NumPy copies neither the tables nor the texts of a ufunc, and a ufunc lives as long as anybody holds it.
+_texts_of_ufuncs = []
+
+
+cdef const pyactx_kernel *kernel_of(capsule) except NULL:
+    return <const pyactx_kernel *> PyCapsule_GetPointer(capsule, PYACTX_KERNEL_CAPSULE)
+
+
+def make_ufunc(capsule, str operation_name, int parameter, str name, str doc):
+    """Return the ufunc (for an axis-wise kernel the gufunc) of one operation of a kernel."""
+    cdef const pyactx_kernel *kernel = kernel_of(capsule)
+    cdef operation op = <operation> <int> OPERATIONS.index(operation_name)
+    cdef int inputs = operation_inputs(op)
+    cdef int outputs = operation_outputs(op)
+    cdef int operands = inputs + kernel.n_params + outputs
+    cdef loop_data *data = <loop_data *> PyMem_Malloc(2 * sizeof(loop_data))
+    cdef void **pointers = <void **> PyMem_Malloc(2 * sizeof(void *))
+    cdef cnp.PyUFuncGenericFunction *loops = <cnp.PyUFuncGenericFunction *> PyMem_Malloc(2 * sizeof(void *))
+    cdef char *types = <char *> PyMem_Malloc(2 * operands)
+    cdef int i
+    if data == NULL or pointers == NULL or loops == NULL or types == NULL:
+        raise MemoryError
+    for i in range(2):
+        data[i].kernel = kernel
+        data[i].operation = op
+        data[i].parameter = parameter
+        data[i].is_double = i == 1
+        pointers[i] = &data[i]
+        loops[i] = <cnp.PyUFuncGenericFunction> ufunc_loop
+    for i in range(2 * operands):
+        types[i] = cnp.NPY_FLOAT if i < operands else cnp.NPY_DOUBLE
+    name_bytes, doc_bytes = name.encode(), doc.encode()
+    signature = ",".join(["(n)"] * inputs) + "->" + ",".join(["(n)"] * outputs)
+    signature_bytes = signature.encode()
+    _texts_of_ufuncs.append((capsule, name_bytes, doc_bytes, signature_bytes))
+    if kernel.kind == PYACTX_AXISWISE:
+        return cnp.PyUFunc_FromFuncAndDataAndSignature(
+            loops, pointers, types, 2, inputs, outputs, cnp.PyUFunc_None, name_bytes, doc_bytes, 0, signature_bytes)
+    return cnp.PyUFunc_FromFuncAndData(
+        loops, pointers, types, 2, inputs + kernel.n_params, outputs, cnp.PyUFunc_None, name_bytes, doc_bytes, 0)
+
+
+def describe(capsule):
+    """Return what a kernel says of itself: name, kind, parameters (NaN: required) and the operations it has."""
+    cdef const pyactx_kernel *kernel = kernel_of(capsule)
+    if kernel.struct_size < sizeof(pyactx_kernel):
+        raise ValueError(f"the kernel was compiled for another pyactx: its struct_size is {kernel.struct_size}, "
+                         f"not {sizeof(pyactx_kernel)}")
+    if kernel.n_params > MAX_PARAMETERS:
+        raise ValueError(f"the kernel has {kernel.n_params} parameters, at most {MAX_PARAMETERS} are possible")
+    return {
+        "name": kernel.name.decode(),
+        "kind": "axiswise" if kernel.kind == PYACTX_AXISWISE else "elementwise",
+        "parameters": {kernel.parameter_names[k].decode(): kernel.parameter_defaults[k]
+                       for k in range(kernel.n_params)},
+        "operations": tuple(name for i, name in enumerate(OPERATIONS) if has_operation(kernel, <operation> <int> i)),
+    }
+
+
+# ---- The direct path -------------------------------------------------------------------------------------------------
+
+cdef inline bint overlaps(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two contiguous arrays of the same size share memory without being the same."""
+    cdef char *p = <char *> cnp.PyArray_DATA(a)
+    cdef char *q = <char *> cnp.PyArray_DATA(b)
+    cdef ptrdiff_t size = cnp.PyArray_NBYTES(a)
+    return p != q and p < q + size and q < p + size
+
+
+cdef inline bint same_shape(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef int i
+    if cnp.PyArray_NDIM(a) != cnp.PyArray_NDIM(b):
+        return False
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIMS(a)[i] != cnp.PyArray_DIMS(b)[i]:
+            return False
+    return True
+
+
+cdef extern from "Python.h":
+    ctypedef PyObject *(*vectorcallfunc)(PyObject *, PyObject *const *, size_t, PyObject *)
+    ctypedef struct PyTypeObject:
+        Py_ssize_t tp_vectorcall_offset
+        unsigned long tp_flags
+    unsigned long Py_TPFLAGS_HAVE_VECTORCALL
+    Py_ssize_t PyVectorcall_NARGS(size_t)
+
+
+cdef str NAME_OUT = sys.intern("out")
+cdef str NAME_AXIS = sys.intern("axis")
+
+
+cdef class Operation:
+    """Something an activation does to arrays.
+
+    A call whose arrays are exact, contiguous, aligned, native ndarrays of one shape and dtype and whose parameters are
+    Python floats goes straight to the kernel; `general(arguments, keywords)` takes every other.
+    """
+
+    cdef vectorcallfunc vectorcall
+    cdef const pyactx_kernel *kernel
+    cdef object capsule
+    cdef operation operation
+    cdef int parameter
+    cdef tuple parameter_names
+    cdef double defaults[8]
+    cdef dict __dict__
+    cdef object __weakref__
+
+    def __cinit__(self, *arguments, **keywords):
+        self.vectorcall = <vectorcallfunc> call_operation
+
+    def attach(self, capsule, str operation_name, int parameter, tuple parameter_names, tuple defaults):
+        """Give the direct path its kernel; without one every call is general."""
+        cdef int k
+        self.capsule = capsule
+        self.operation = <operation> <int> OPERATIONS.index(operation_name)
+        self.parameter = parameter
+        self.parameter_names = tuple(sys.intern(name) for name in parameter_names)
+        for k in range(len(defaults)):
+            self.defaults[k] = defaults[k]
+        self.kernel = kernel_of(capsule)
+        if len(defaults) != self.kernel.n_params or len(parameter_names) != self.kernel.n_params:
+            raise ValueError(f"the kernel has {self.kernel.n_params} parameters, not {len(parameter_names)}")
+
+    def __call__(self, *arguments, **keywords):
+        return self.general(arguments, keywords)
+
+    cdef object direct(self, PyObject *const *arguments, Py_ssize_t given, PyObject *names):
+        """Return the result, or None where the call is not of the plain kind."""
+        cdef int inputs = operation_inputs(self.operation)
+        cdef int outputs = operation_outputs(self.operation)
+        cdef int n_params = self.kernel.n_params
+        cdef int i, k, ndim, type_number
+        cdef cnp.ndarray first, second, result, derivative
+        cdef PyObject *name
+        cdef PyObject *value
+        cdef PyObject *out = NULL
+        cdef PyObject *values[8]  # of the parameters; NULL: the default
+        cdef double number
+        cdef float float_params[8]
+        cdef double double_params[8]
+        cdef work whole
+
+        # The inputs
+        if given < inputs or given > inputs + n_params or not cnp.PyArray_CheckExact(<object> arguments[0]):
+            return None
+        first = second = <cnp.ndarray> arguments[0]
+        ndim = cnp.PyArray_NDIM(first)
+        type_number = cnp.PyArray_TYPE(first)
+        if ((type_number != cnp.NPY_FLOAT and type_number != cnp.NPY_DOUBLE) or ndim == 0
+                or not cnp.PyArray_ISCARRAY_RO(first)):
+            return None
+        if inputs == 2:
+            if not cnp.PyArray_CheckExact(<object> arguments[1]):
+                return None
+            second = <cnp.ndarray> arguments[1]
+            if (cnp.PyArray_TYPE(second) != type_number or not cnp.PyArray_ISCARRAY_RO(second)
+                    or not same_shape(first, second)):
+                return None
+
+        # The keywords.  One that is not interned, or given twice, is left to the general path.
+        for k in range(n_params):
+            values[k] = arguments[inputs + k] if inputs + k < given else NULL
+        for i in range(PyTuple_GET_SIZE(<object> names) if names != NULL else 0):
+            name = PyTuple_GET_ITEM(<object> names, i)
+            value = arguments[given + i]
+            if name == <PyObject *> NAME_OUT:
+                out = value if value != <PyObject *> None else NULL
+                continue
+            if name == <PyObject *> NAME_AXIS and self.kernel.kind == PYACTX_AXISWISE:
+                if not PyLong_CheckExact(<object> value) or not (
+                        <object> value == -1 or <object> value == ndim - 1):
+                    return None
+                continue
+            for k in range(n_params):
+                if name == <PyObject *> self.parameter_names[k] and values[k] == NULL:
+                    values[k] = value
+                    break
+            else:
+                return None
+
+        # The parameters
+        for k in range(n_params):
+            if values[k] == NULL:
+                number = self.defaults[k]
+                if isnan(number):  # required
+                    return None
+            elif PyFloat_CheckExact(<object> values[k]):
+                number = PyFloat_AS_DOUBLE(<object> values[k])
+            else:
+                return None
+            double_params[k] = number
+            float_params[k] = <float> number
+
+        # The results
+        if out == NULL:
+            result = new_like(first)
+            derivative = new_like(first) if outputs == 2 else None
+        elif outputs == 1:
+            if not fits(<object> out, first, second):
+                return None
+            result = <cnp.ndarray> out
+        else:
+            if type(<object> out) is not tuple or PyTuple_GET_SIZE(<object> out) != 2:
+                return None
+            if (not fits((<tuple> out)[0], first, second) or not fits((<tuple> out)[1], first, second)
+                    or cnp.PyArray_DATA((<tuple> out)[0]) == cnp.PyArray_DATA((<tuple> out)[1])
+                    or overlaps((<tuple> out)[0], (<tuple> out)[1])):
+                return None
+            result, derivative = <tuple> out
+
+        whole.kernel = self.kernel
+        whole.operation = self.operation
+        whole.parameter = self.parameter
+        whole.is_double = type_number == cnp.NPY_DOUBLE
+        whole.each = False
+        whole.params = <const void *> double_params if whole.is_double else <const void *> float_params
+        whole.arrays[0] = cnp.PyArray_DATA(first)
+        if inputs == 2:
+            whole.arrays[1] = cnp.PyArray_DATA(second)
+            whole.arrays[2] = cnp.PyArray_DATA(result)
+        else:
+            whole.arrays[1] = cnp.PyArray_DATA(result)
+            whole.arrays[2] = cnp.PyArray_DATA(derivative) if outputs == 2 else NULL
+        whole.n = cnp.PyArray_SIZE(first)
+        whole.unit = BLOCK if self.kernel.kind != PYACTX_AXISWISE else cnp.PyArray_DIMS(first)[ndim - 1]
+        if whole.n > 0:
+            if amount(&whole) < WORK_WITHOUT_GIL:
+                run(&whole)
+            else:
+                with nogil:
+                    run(&whole)
+        return (result, derivative) if outputs == 2 else result
+
+
+cdef inline cnp.ndarray new_like(cnp.ndarray x):
+    return <cnp.ndarray> cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+
+
+cdef inline bint fits(object out, cnp.ndarray first, cnp.ndarray second):
+    """Whether out can be written directly."""
+    if not cnp.PyArray_CheckExact(out):
+        return False
+    cdef cnp.ndarray array = <cnp.ndarray> out
+    return (cnp.PyArray_TYPE(array) == cnp.PyArray_TYPE(first) and cnp.PyArray_ISCARRAY(array)
+            and same_shape(array, first) and not overlaps(array, first) and not overlaps(array, second))
+
+
+cdef object call_operation(object callable, PyObject *const *arguments, size_t count, PyObject *names):
+    """tp_vectorcall of Operation."""
+    cdef Operation self = <Operation> callable
+    cdef Py_ssize_t given = PyVectorcall_NARGS(count)
+    cdef Py_ssize_t i
+    if self.kernel != NULL:
+        result = self.direct(arguments, given, names)
+        if result is not None:
+            return result
+    return self.general(
+        tuple([<object> arguments[i] for i in range(given)]),
+        {<object> PyTuple_GET_ITEM(<object> names, i): <object> arguments[given + i]
+         for i in range(PyTuple_GET_SIZE(<object> names))} if names != NULL else {})
+
+
+cdef void enable_vectorcall():
+    cdef Operation probe = Operation.__new__(Operation)
+    cdef PyTypeObject *operation_type = <PyTypeObject *> Operation
+    operation_type.tp_vectorcall_offset = <char *> &probe.vectorcall - <char *> <PyObject *> probe
+    operation_type.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL
+
+
+enable_vectorcall()
+
+
+def inherit_vectorcall(subclass):
+    """Class decorator: what Python 3.12 does by itself for a subclass that keeps __call__."""
+    (<PyTypeObject *> subclass).tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL
+    return subclass

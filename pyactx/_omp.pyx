@@ -1,0 +1,80 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""Large arrays over OpenMP threads: the only module that is linked with OpenMP, imported when first needed."""
+
+from cpython.pycapsule cimport PyCapsule_New
+from cython.parallel cimport prange
+
+from pyactx._driver cimport compute_units, parallel_run, work
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #include <omp.h>
+    #else
+    static int omp_get_max_threads(void) { return 1; }
+    static int omp_get_thread_limit(void) { return 1; }
+    static int omp_in_parallel(void) { return 0; }
+    #endif
+    """
+    int omp_get_max_threads() noexcept nogil
+    int omp_get_thread_limit() noexcept nogil
+    int omp_in_parallel() noexcept nogil
+
+ctypedef fused real:
+    float
+    double
+
+# What the runtime would use when this module was imported.  A lower figure later on is a limit that somebody set in
+# the calling thread (threadpoolctl does), and is kept; our own default has already taken the environment into account.
+cdef int threads_at_import = omp_get_max_threads()
+
+
+cdef int allowed(int threads) noexcept nogil:
+    """Return how many of the threads wished for this caller may use."""
+    if omp_in_parallel():
+        return 1
+    if omp_get_max_threads() < threads_at_import:
+        threads = min(threads, omp_get_max_threads())
+    return min(threads, omp_get_thread_limit())
+
+
+cdef void share(
+    const work *whole,
+    real[::1] first,   # IN
+    real[::1] second,  # IN / OUT
+    real[::1] third,   # OUT, the same as `second` for an operation on two arrays
+    int threads,
+) noexcept nogil:
+    """Compute every unit of the arrays, each thread a contiguous run of them."""
+    cdef ptrdiff_t units = (first.shape[0] + whole.unit - 1) // whole.unit
+    cdef ptrdiff_t share_size = (units + threads - 1) // threads
+    cdef work part = whole[0]
+    cdef int t
+    part.arrays[0] = &first[0]
+    part.arrays[1] = &second[0]
+    part.arrays[2] = &third[0]
+    for t in prange(threads, schedule="static", num_threads=threads):
+        compute_units(&part, min(t * share_size, units), min((t + 1) * share_size, units))
+
+
+cdef void run(const work *whole, int threads) noexcept nogil:
+    cdef void *third = whole.arrays[2] if whole.arrays[2] != NULL else whole.arrays[1]
+    threads = allowed(threads)
+    if threads < 2:
+        compute_units(whole, 0, (whole.n + whole.unit - 1) // whole.unit)
+        return
+    with gil:
+        if whole.is_double:
+            run_views[double](whole, <double[:whole.n]> whole.arrays[0], <double[:whole.n]> whole.arrays[1],
+                              <double[:whole.n]> third, threads)
+        else:
+            run_views[float](whole, <float[:whole.n]> whole.arrays[0], <float[:whole.n]> whole.arrays[1],
+                             <float[:whole.n]> third, threads)
+
+
+cdef void run_views(const work *whole, real[::1] first, real[::1] second, real[::1] third, int threads) noexcept:
+    with nogil:
+        share(whole, first, second, third, threads)
+
+
+run_capsule = PyCapsule_New(<void *> <parallel_run> run, "pyactx.parallel_run", NULL)

@@ -111,8 +111,8 @@ class PythonUfunc:
                 raise TypeError(f"Cannot cast ufunc {self.__name__!r} input from {array.dtype!r} to {computed!r} with "
                                 f"casting rule {casting!r}")
             arrays.append(array.astype(computed).astype(np.float64))
-        if self.signature:
-            arrays = [np.moveaxis(array, axis, -1) for array in arrays]
+        if self.signature:  # rows in one piece: NumPy's sums depend on how they lie
+            arrays = [np.ascontiguousarray(np.moveaxis(array, axis, -1)) for array in arrays]
         with np.errstate(all="ignore"):
             results = self._function(*arrays)
             results = results if self.nout > 1 else (results,)

@@ -1,0 +1,7 @@
+"""``python -m pyactx``."""
+
+import sys
+
+from pyactx.cli import main
+
+sys.exit(main())

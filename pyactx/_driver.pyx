@@ -33,6 +33,12 @@ cnp.import_umath()
 cdef extern from "cpu.h" nogil:
     int cpu_level() noexcept
 
+cdef extern from "floating_point.h" nogil:
+    ctypedef struct environment:
+        pass
+    environment environment_enter() noexcept
+    void environment_leave(environment) noexcept
+
 cdef extern from "threads.h" nogil:
     int watch_fork() noexcept
     int thread_limit() noexcept
@@ -542,14 +548,19 @@ cdef object call_operation(object callable, PyObject *const *arguments, size_t c
     cdef Operation self = <Operation> callable
     cdef Py_ssize_t given = PyVectorcall_NARGS(count)
     cdef Py_ssize_t i
-    if self.kernel != NULL:
-        result = self.direct(arguments, given, names)
-        if result is not None:
-            return result
-    return self.general(
-        tuple([<object> arguments[i] for i in range(given)]),
-        {<object> PyTuple_GET_ITEM(<object> names, i): <object> arguments[given + i]
-         for i in range(PyTuple_GET_SIZE(<object> names))} if names != NULL else {})
+    # Also for what happens outside the kernels: the rounding of parameters, and NumPy, which clears flags.
+    cdef environment saved = environment_enter()
+    try:
+        if self.kernel != NULL:
+            result = self.direct(arguments, given, names)
+            if result is not None:
+                return result
+        return self.general(
+            tuple([<object> arguments[i] for i in range(given)]),
+            {<object> PyTuple_GET_ITEM(<object> names, i): <object> arguments[given + i]
+             for i in range(PyTuple_GET_SIZE(<object> names))} if names != NULL else {})
+    finally:
+        environment_leave(saved)
 
 
 cdef void enable_vectorcall():

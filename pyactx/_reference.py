@@ -170,7 +170,7 @@ def identity_from_output(y, *, m):
     formula="f(x) = 1 / (1 + exp(-x))",
     derivative_formula="f'(x) = f(x) f(-x)",
     note="The derivative from the output, y (1 - y), loses what y has lost to rounding: for y near 1 use `backward`.",
-    max_ulp={"float32": 0.51, "float64": 3.0},
+    max_ulp={"float32": 0.51, "float64": 4.0},
     references=["Verhulst (1838); as a unit: Rumelhart, Hinton & Williams (1986), doi:10.1038/323533a0"],
     properties=Properties(
         range=(0.0, 1.0), zero_centered=False, monotonic=True, bounded=True, smooth=True, saturates="both",
@@ -201,7 +201,7 @@ def sigmoid_from_output(y, *, m):
     formula="f(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x))",
     derivative_formula="f'(x) = 1 / cosh(x)^2",
     note="The derivative from the output, 1 - y^2, loses what y has lost to rounding: for |y| near 1 use `backward`.",
-    max_ulp={"float32": 0.51, "float64": 3.0},
+    max_ulp={"float32": 0.51, "float64": 4.0},
     references=["LeCun, Bottou, Orr & Müller (1998), Efficient BackProp, doi:10.1007/3-540-49430-8_2"],
     properties=Properties(
         range=(-1.0, 1.0), zero_centered=True, monotonic=True, bounded=True, smooth=True, saturates="both",
@@ -335,7 +335,7 @@ def prelu_gradient(x, weight, *, m):
     formula="f(x)_i = exp(x_i) / sum_j exp(x_j)",
     derivative_formula="df_i/dx_j = f_i (delta_ij - f_j)",
     note="A row whose maximum is infinite, or that holds a NaN, is NaN; a row without elements is empty.",
-    max_ulp={"float32": 0.51, "float64": 4.0},
+    max_ulp={"float32": 0.51, "float64": 5.0},
     references=["Bridle (1990), doi:10.1007/978-3-642-76153-9_28"],
     properties=Properties(
         range=(0.0, 1.0), zero_centered=False, monotonic=True, bounded=True, smooth=True, saturates="both",

@@ -4,7 +4,6 @@ import math
 import os
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 
 from pyactx._implementation import implementation, number_of_threads
 
@@ -14,31 +13,31 @@ driver = implementation.driver
 def cpu_quota():
     """Return how many processors the control groups of this process allow, rounded up, or None."""
     limits = []
-    try:
-        groups = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    for line in groups:
+    for line in _read("/proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers == "":  # version 2: the limit of every ancestor counts
-            folder = Path("/sys/fs/cgroup", path.lstrip("/"))
-            for level in (folder, *folder.parents):
-                limits.append(_quota(level / "cpu.max"))
-                if level == Path("/sys/fs/cgroup"):
-                    break
+        if controllers == "":  # version 2: "quota period" in one file, and the limit of every ancestor counts
+            files = ["cpu.max"]
+            root = "/sys/fs/cgroup"
         elif "cpu" in controllers.split(","):
-            folder = Path("/sys/fs/cgroup/cpu", path.lstrip("/"))
-            limits += [_quota(f / "cpu.cfs_quota_us", f / "cpu.cfs_period_us")
-                       for f in (folder, Path("/sys/fs/cgroup/cpu"))]
-    return min((limit for limit in limits if limit), default=None)
+            files = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+            root = "/sys/fs/cgroup/cpu"
+        else:
+            continue
+        parts = [part for part in path.split("/") if part]
+        for depth in range(len(parts) + 1):
+            folder = "/".join([root, *parts[:depth]])
+            words = " ".join(_read(f"{folder}/{file}") for file in files).split()
+            if len(words) == 2 and words[0].isdecimal():  # not "max" and not -1
+                limits.append(max(1, math.ceil(int(words[0]) / int(words[1]))))
+    return min(limits, default=None)
 
 
-def _quota(*files):
+def _read(file):
     try:
-        quota, period = (word for file in files for word in file.read_text().split())
-        return max(1, math.ceil(int(quota) / int(period))) if int(quota) > 0 else None
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
+        with open(file) as stream:
+            return stream.read()
+    except OSError:
+        return ""
 
 
 def default_threads():

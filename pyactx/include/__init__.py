@@ -1,8 +1,8 @@
 """The public C header."""
 
-from pathlib import Path
+import os
 
 
 def get_include():
-    """Return the folder of ``pyactx.h``, for the include_dirs of a plugin's extension module.  Loads nothing else."""
-    return str(Path(__file__).parent)
+    """Return the folder of ``pyactx.h``, for the include_dirs of a plugin's extension module."""
+    return os.path.dirname(__file__)

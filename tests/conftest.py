@@ -1,6 +1,8 @@
 """Every test runs on every implementation that this machine can run: python, baseline, avx2, avx512."""
 
 import importlib
+import sys
+import types
 from dataclasses import dataclass
 
 import pytest
@@ -42,8 +44,10 @@ class Implementation:
 
     def activations(self):
         kernels = importlib.import_module(f"pyactx._kernels_{self.name}").kernels if self.compiled else {}
-        return {name: Activation._from_definition(definition, kernels.get(name), module=None)
-                for name, definition in BOOK.items()}
+        module = sys.modules[f"built_in_{self.name}"] = types.ModuleType(f"built_in_{self.name}")  # for pickling
+        vars(module).update({name: Activation._from_definition(definition, kernels.get(name), module.__name__)
+                             for name, definition in BOOK.items()})
+        return {name: getattr(module, name) for name in BOOK}
 
 
 IMPLEMENTATIONS = [Implementation(name) for name in ("python", *INSTRUCTION_SETS)]

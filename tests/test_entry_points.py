@@ -66,6 +66,14 @@ def in_threads(function, count=8):
     return results
 
 
+def in_a_new_process(script, **variables):
+    """Return what a script prints where actx-good is installed."""
+    path = os.pathsep.join([str(PLUGINS / "good"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    run = subprocess.run([sys.executable, "-c", f"import pyactx; {script}"], capture_output=True, text=True, check=True,
+                         timeout=120, env={**os.environ, "PYTHONPATH": path, "PYACTX_DISABLE_PLUGINS": "", **variables})
+    return run.stdout.strip()
+
+
 # ---- What works
 
 
@@ -299,11 +307,7 @@ def test_plugins_turned_off_cause_no_conflict(install, monkeypatch):
 
 @pytest.mark.parametrize("value, found", [("1", "False"), ("", "True")])
 def test_plugins_in_a_new_process(value, found):
-    path = os.pathsep.join([str(PLUGINS / "good"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    run = subprocess.run([sys.executable, "-c", "import pyactx; print('wave' in pyactx.registry)"],
-                         env={**os.environ, "PYTHONPATH": path, "PYACTX_DISABLE_PLUGINS": value},
-                         capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == found
+    assert in_a_new_process("print('wave' in pyactx.registry)", PYACTX_DISABLE_PLUGINS=value) == found
 
 
 # ---- Threads
@@ -337,3 +341,7 @@ def test_threads_that_ask_at_once_look_up_entry_points_once(install, monkeypatch
     found = in_threads(lambda: pyactx.get("wave"))
     assert len({id(activation) for activation in found}) == 1
     assert calls == [{"group": "pyactx.activations"}]
+
+
+def test_a_module_that_asks_for_its_own_activation_does_not_hang():
+    assert in_a_new_process("print(pyactx.get('second').name)") == "second"

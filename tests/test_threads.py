@@ -1,0 +1,238 @@
+"""Threads: the same bits for any number of them, polite defaults, and children that do not hang after a fork."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import pyactx
+from pyactx import testing
+
+N = 1_000_003
+
+
+def run(script, timeout=120, **environment):
+    """Run a script in a process of its own and return what it prints."""
+    changed = {key: value for key, value in os.environ.items() if not key.startswith(("PYACTX_", "OMP_"))}
+    kept = {key: os.environ[key] for key in ("PYACTX_IMPLEMENTATION",) if key in os.environ}
+    finished = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=timeout,
+        env={**changed, **kept, **environment}, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def test_same_bits_for_any_number(activation, dtype):
+    values = testing.values_of(activation, None)
+    x = (np.random.default_rng(18).normal(size=N - N % 101) * 8).astype(dtype)
+    if activation.kind == "axiswise":
+        x = x.reshape(-1, 101)
+    for operation in activation.operations():
+        inputs = (x,) * len(operation.inputs)
+        with pyactx.threads(1):
+            expected = operation(*inputs, **values)
+        for threads in (2, 3, 7):
+            with pyactx.threads(threads):
+                got = operation(*inputs, **values)
+                strided = operation(*(np.asfortranarray(i) for i in inputs), **values)
+            for e, g, s in zip(*map(testing.as_tuple, (expected, got, strided)), strict=True):
+                assert e.tobytes() == g.tobytes() == s.tobytes()
+
+
+def test_default_and_limits():
+    script = "import pyactx; print(pyactx.get_num_threads(), pyactx.show_config(mode='dicts')['threads']['source'])"
+    assert run(script, PYACTX_NUM_THREADS="3", OMP_NUM_THREADS="5") == "3 PYACTX_NUM_THREADS\n"
+    assert run(script, OMP_NUM_THREADS="5") == "5 OMP_NUM_THREADS\n"
+    assert run(script, OMP_NUM_THREADS="4,2") == "4 OMP_NUM_THREADS\n"
+    number, source = run(script).split(" ", 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert 1 <= int(number) <= cores and source.strip() in ("processor affinity", "control group quota")
+
+
+def test_quota_of_control_groups(monkeypatch):
+    from pyactx import _threads
+
+    def quota(files):
+        monkeypatch.setattr(_threads, "_read", lambda path: files.get(path, ""))
+        return _threads.cpu_quota()
+
+    assert quota({}) is None
+    assert quota({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cpu.max": "max 100000\n"}) is None
+    assert quota({"/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/cpu.max": "150000 100000\n",
+                  "/sys/fs/cgroup/a/b/cpu.max": "max 100000\n"}) == 2
+    assert quota({"/proc/self/cgroup": "4:cpu,cpuacct:/x\n", "/sys/fs/cgroup/cpu/x/cpu.cfs_quota_us": "50000\n",
+                  "/sys/fs/cgroup/cpu/x/cpu.cfs_period_us": "100000\n"}) == 1
+    assert quota({"/proc/self/cgroup": "4:cpu:/\n", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                  "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}) is None
+
+
+def test_set_and_get():
+    before = pyactx.get_num_threads()
+    try:
+        pyactx.set_num_threads(3)
+        assert pyactx.get_num_threads() == 3
+        with pyactx.threads(2):
+            assert pyactx.get_num_threads() == 2
+            with pyactx.threads(5):
+                assert pyactx.get_num_threads() == 5
+            assert pyactx.get_num_threads() == 2
+            with ThreadPoolExecutor(1) as pool:  # the limit is that of the caller's thread
+                assert pool.submit(pyactx.get_num_threads).result() == 3
+        assert pyactx.get_num_threads() == 3
+    finally:
+        pyactx.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n, error, text", [
+    (0, ValueError, "threads must be at least 1, got 0"), (-2, ValueError, "threads must be at least 1, got -2"),
+    (1.5, TypeError, "threads must be an integer, got 1.5"), ("2", TypeError, "threads must be an integer, got '2'"),
+    (True, TypeError, "threads must be an integer, got True")])
+def test_bad_numbers(n, error, text):
+    before = pyactx.get_num_threads()
+    with pytest.raises(error, match=text):
+        pyactx.set_num_threads(n)
+    with pytest.raises(error, match=text), pyactx.threads(n):
+        pass
+    assert pyactx.get_num_threads() == before
+
+
+def test_import_and_small_arrays_start_no_thread():
+    script = """
+        import os, sys
+        import numpy as np
+        def count():
+            return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 0
+        before = count()
+        import pyactx
+        x = np.ones(1000, np.float32)
+        for name in pyactx.names():
+            activation = pyactx.get(name)
+            activation(x, *[0.1] * len(activation.parameters))
+        print(count() - before, "pyactx._omp" in sys.modules)
+    """
+    assert run(script, PYACTX_NUM_THREADS="2") == "0 False\n"
+
+
+def test_callers_in_many_threads(activation, dtype):
+    """Callers share one object, compute the right bits, and keep their own limits."""
+    values = testing.values_of(activation, None)
+    x = np.random.default_rng(19).normal(size=(400, 500)).astype(dtype)
+    expected = activation(x, **values).tobytes()
+    barrier = threading.Barrier(4)
+
+    def call(k):
+        barrier.wait()
+        with pyactx.threads(1 + k % 3):
+            return all(activation(x, **values).tobytes() == expected for _ in range(5))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(call, range(4)))
+
+
+FORK = """
+    import multiprocessing, os, sys, threading, warnings
+    import numpy as np
+    import pyactx
+
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, of fork in a process with threads
+    pyactx.set_num_threads(2)
+    x = np.linspace(-8, 8, 2_000_000, dtype=np.float32)
+    expected = pyactx.sigmoid(x).tobytes()
+
+    def check():
+        assert pyactx.get_num_threads() == 1
+        assert pyactx.sigmoid(x).tobytes() == expected
+        assert pyactx.softmax(x.reshape(-1, 100)).shape == (20_000, 100)
+        assert pyactx.tanh(x.reshape(2, -1).T).shape == (1_000_000, 2)
+
+    def fork():
+        child = os.fork()
+        if child == 0:
+            try:
+                check()
+                grandchild = os.fork()
+                if grandchild == 0:
+                    check()
+                    os._exit(0)
+                os._exit(os.waitpid(grandchild, 0)[1])
+            except BaseException:
+                import traceback
+                traceback.print_exc()
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("how", ["""
+    fork()
+""", """
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=check)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0, process.exitcode
+""", """
+    def second():
+        pyactx.sigmoid(x)
+        fork()
+    thread = threading.Thread(target=second)
+    thread.start()
+    thread.join()
+    fork()
+""", """
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        results = pool.map(pyactx.sigmoid, [x, x])
+    assert all(result.tobytes() == expected for result in results)
+"""], ids=["os.fork", "multiprocessing", "second thread", "pool"])
+def test_a_forked_child_computes(how):
+    script = textwrap.dedent(FORK) + textwrap.dedent(how) + 'print("done")\n'
+    assert run(script, timeout=100) == "done\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_stays_serial():
+    script = textwrap.dedent(FORK) + textwrap.dedent("""
+        def set_threads():
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                pyactx.set_num_threads(4)
+            assert [w.category for w in caught] == [RuntimeWarning] and "forked" in str(caught[0].message)
+            assert pyactx.get_num_threads() == 1
+            assert pyactx.show_config(mode="dicts")["threads"]["forked_child"]
+        process = multiprocessing.get_context("fork").Process(target=set_threads)
+        process.start()
+        process.join(60)
+        assert process.exitcode == 0
+        assert pyactx.get_num_threads() == 2
+        print("done")
+    """)
+    assert run(script) == "done\n"
+
+
+def test_without_openmp(compiled):
+    """An OpenMP part that cannot be loaded means one warning and serial calls, nothing else."""
+    script = """
+        import sys, types, warnings
+        import numpy as np
+        class Broken:
+            def find_spec(self, name, path=None, target=None):
+                if name == "pyactx._omp":
+                    raise ImportError("libgomp.so.1: cannot open shared object file")
+        sys.meta_path.insert(0, Broken())
+        import pyactx
+        pyactx.set_num_threads(2)
+        x = np.linspace(-8, 8, 2_000_000, dtype=np.float32)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            y = [pyactx.sigmoid(x) for _ in range(3)]
+        assert (y[0] == y[1]).all() and y[0][0] < 0.001
+        print([str(w.message) for w in caught], pyactx.show_config(mode="dicts")["openmp"]["available"])
+    """
+    assert run(script) == ("['pyactx: OpenMP cannot be loaded, calls are serial: libgomp.so.1: cannot open shared "
+                           "object file'] False\n")

@@ -1,108 +1,121 @@
 """The extension modules: what pyproject.toml cannot say.
 
-PYACTX_OPENMP=auto|0|1    whether to build the OpenMP part; auto tries a small program
-PYACTX_REQUIRE_EXT=1      a part that cannot be compiled is an error and not left out (wheels)
+PYACTX_OPENMP=auto|0|1    whether to build the OpenMP module: where it compiles, never, or else fail
+PYACTX_REQUIRE_EXT=0|1    whether another module that does not compile is left out, or an error (wheels)
+CC=clang-cl               on Windows, the compiler of the kernels; the rest is always compiled with MSVC
+
+With every module left out, what is installed is the pure-Python package.
 """
 
 import os
-import platform
-import sys
-import tempfile
+import shutil
+import sysconfig
+from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 
 import numpy
-from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError, CompileError
 
-REQUIRED = os.environ.get("PYACTX_REQUIRE_EXT", "0") not in ("", "0")
-X86_64 = platform.machine().lower() in ("x86_64", "amd64")
-MACOS_UNIVERSAL = sys.platform == "darwin" and "universal2" in os.environ.get("ARCHFLAGS", "")
 
-# The compiler flags of each instruction set, for GCC and Clang, and for MSVC.
-INSTRUCTION_SETS = {"baseline": (["-march=x86-64-v2"] if X86_64 else [], [])}
-if X86_64 and not MACOS_UNIVERSAL:
-    INSTRUCTION_SETS["avx2"] = (["-march=x86-64-v3"], ["/arch:AVX2"])
-    INSTRUCTION_SETS["avx512"] = (["-march=x86-64-v4", "-mprefer-vector-width=512"], ["/arch:AVX512"])
+def choice(variable, *values):
+    value = os.environ.get(variable) or values[0]
+    if value not in values:
+        raise SystemExit(f"{variable}={value!r} is not one of {', '.join(values)}")
+    return value
+
+
+OPENMP = choice("PYACTX_OPENMP", "auto", "0", "1")
+REQUIRED = choice("PYACTX_REQUIRE_EXT", "0", "1") == "1"
+
+PLATFORM = sysconfig.get_platform()  # what the modules are for, which need not be what they are built on
+MSVC = PLATFORM.startswith("win")
+CLANG_CL = MSVC and Path(os.environ.get("CC", "")).stem == "clang-cl"
+if PLATFORM.startswith("emscripten") and OPENMP == "auto":  # compiles there, and does not load
+    OPENMP = "0"
 
 # Why each flag is there, and which may never be: docs/design.md.
-KERNEL_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
-COMMON_FLAGS = ["-fvisibility=hidden"]
-HEADERS = [*Path("src").glob("*.h"), *Path("src").glob("*.def"), Path("pyactx/include/pyactx.h")]
+if MSVC:
+    FLAGS, LINK_FLAGS, OPENMP_FLAGS = ["/std:c11"], [], ["/openmp"]
+    KERNEL_FLAGS = ["/clang:-O3", "/clang:-fno-math-errno", "/clang:-ffp-contract=off"] if CLANG_CL else []
+    INSTRUCTION_SETS = {"baseline": [], "avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]}
+else:
+    LINK_FLAGS = ["-O2", "-fno-fast-math", "-fno-unsafe-math-optimizations"]  # whatever CFLAGS has
+    FLAGS = [*LINK_FLAGS, "-g0", "-fvisibility=hidden"]
+    KERNEL_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fopenmp-simd"]
+    OPENMP_FLAGS = ["-fopenmp"]
+    INSTRUCTION_SETS = {
+        "baseline": ["-msse4.2"],
+        "avx2": ["-mavx2", "-mfma"],
+        "avx512": ["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mfma",
+                   "-mprefer-vector-width=512"],
+    }
+if PLATFORM.endswith("universal2"):  # x86-64 and arm64 in one module
+    INSTRUCTION_SETS = {name: [word for flag in flags for word in ("-Xarch_x86_64", flag)]
+                        for name, flags in INSTRUCTION_SETS.items()}
+elif not PLATFORM.endswith(("x86_64", "amd64")):
+    INSTRUCTION_SETS = {"baseline": []}
 
 
-def extension(name, source, flags=(), msvc_flags=(), **options):
+def extension(name, source, flags=(), link_flags=(), optional=not REQUIRED):
     return Extension(
         f"pyactx.{name}",
         [source],
-        include_dirs=["src", "pyactx/include", *options.pop("include_dirs", [])],
-        depends=[str(path) for path in HEADERS],
-        extra_compile_args={"unix": [*COMMON_FLAGS, *flags], "msvc": ["/std:c11", "/O2", *msvc_flags]},
-        **options,
+        include_dirs=["src", "pyactx/include", numpy.get_include()],
+        depends=[str(path) for pattern in ("*.h", "*.def") for path in Path("src").glob(pattern)],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+        extra_compile_args=[*FLAGS, *flags],
+        extra_link_args=[*LINK_FLAGS, *link_flags],
+        optional=optional,
     )
 
 
 def extensions():
-    numpy_options = {
-        "include_dirs": [numpy.get_include()],
-        "define_macros": [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
-    }
-    for name, (flags, msvc_flags) in INSTRUCTION_SETS.items():
-        yield extension(f"_kernels_{name}", f"src/kernels_{name}.c", [*KERNEL_FLAGS, *flags], msvc_flags)
-    yield extension("_driver", "pyactx/_driver.pyx", ["-O2"], **numpy_options)
-    if os.environ.get("PYACTX_OPENMP", "auto") != "0" and sys.platform != "emscripten":
-        yield extension("_omp", "pyactx/_omp.pyx", ["-O2"])
+    for name, flags in INSTRUCTION_SETS.items():
+        yield extension(f"_kernels_{name}", f"src/kernels_{name}.c", [*KERNEL_FLAGS, *flags])
+    yield extension("_driver", "pyactx/_driver.pyx")
+    yield extension("_omp", "pyactx/_omp.pyx", OPENMP_FLAGS, [] if MSVC else OPENMP_FLAGS, optional=OPENMP != "1")
 
 
 class BuildExtensions(build_ext):
-    """Flags by compiler, OpenMP where it works, and the pure-Python package where nothing compiles."""
+    """Setuptools leaves out what is `optional` and cannot be compiled; the rest is an error that says who wants it."""
 
-    def finalize_options(self):
-        modules = self.distribution.ext_modules
-        modules[:] = cythonize(modules, language_level=3, build_dir="build/cython", quiet=True)
-        super().finalize_options()
-
-    def run(self):
-        try:
-            super().run()
-        except Exception as error:
-            self.leave_out(error)
-            self.extensions = []
+    def initialize_options(self):
+        super().initialize_options()
+        self.cython_c_in_temp = True
 
     def build_extensions(self):
-        kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
-        for ext in self.extensions:
-            ext.extra_compile_args = ext.extra_compile_args[kind]
-        built = []
-        for ext in self.extensions:
-            try:
-                if ext.name == "pyactx._omp":
-                    self.add_openmp(ext, kind)
-                self.build_extension(ext)
-                built.append(ext)
-            except Exception as error:
-                self.leave_out(error, ext.name)
-        self.extensions = built
+        super().build_extensions()
+        self.extensions = [ext for ext in self.extensions if Path(self.get_ext_fullpath(ext.name)).exists()]
 
-    def add_openmp(self, ext, kind):
-        flag = "/openmp" if kind == "msvc" else "-fopenmp"
-        link = [] if kind == "msvc" else [flag]
-        with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder, "openmp.c")
-            source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
-            try:
-                objects = self.compiler.compile([str(source)], output_dir=folder, extra_preargs=[flag])
-                self.compiler.link_executable(objects, str(Path(folder, "openmp")), extra_postargs=link)
-            except Exception as error:
-                raise RuntimeError(f"OpenMP does not work with this compiler: {error}") from error
-        ext.extra_compile_args = [*ext.extra_compile_args, flag]
-        ext.extra_link_args = link
+    def build_extension(self, ext):
+        try:
+            if ext.name == "pyactx._omp" and OPENMP == "0":
+                raise CompileError("PYACTX_OPENMP=0")
+            with self.compiler_of(ext):
+                super().build_extension(ext)
+        except (BaseError, CCompilerError) as error:
+            Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)  # from an earlier build
+            if ext.optional:
+                raise
+            wish = "PYACTX_OPENMP=1" if ext.name == "pyactx._omp" else "PYACTX_REQUIRE_EXT=1"
+            raise CompileError(
+                f"{ext.name} cannot be compiled, and {wish} requires it: {shorten(str(error), 160)}") from error
 
-    def leave_out(self, error, name="the compiled part"):
-        optional = name == "pyactx._omp" and os.environ.get("PYACTX_OPENMP", "auto") == "auto"
-        if REQUIRED and not optional:
-            raise SystemExit(f"pyactx: {name} cannot be built and PYACTX_REQUIRE_EXT is set: {error}") from error
-        print(f"pyactx: leaving out {name}: {error}", file=sys.stderr)
+    @contextmanager
+    def compiler_of(self, ext):
+        if not CLANG_CL or not ext.name.startswith("pyactx._kernels"):
+            yield
+            return
+        if not self.compiler.initialized:
+            self.compiler.initialize()
+        msvc, self.compiler.cc = self.compiler.cc, shutil.which("clang-cl") or "clang-cl"
+        try:
+            yield
+        finally:
+            self.compiler.cc = msvc
 
 
 setup(ext_modules=list(extensions()), cmdclass={"build_ext": BuildExtensions})

@@ -115,7 +115,7 @@ def _product(function, grad, x, *parameters):
     return grad * function(x, *parameters)
 
 
-BOOK = {}
+BOOK: dict[str, Definition] = {}
 
 
 def define(**about):

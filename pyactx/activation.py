@@ -169,6 +169,8 @@ class Activation(Operation):
         ``derivative(x)``, ``backward(grad, x)``, ``value_and_derivative(x)``, ``backward_from_output(grad, y)``;
         parameters, out and the keywords of ufuncs as for the value.  Those that an activation does not have raise
         AttributeError.
+    jacobian : callable
+        ``jacobian(x)``, the matrix of all derivatives along the last axis; axis-wise activations only.
     reference : Activation
         The same in pure Python.
     ufunc : numpy.ufunc
@@ -289,6 +291,8 @@ class Activation(Operation):
             if f"{parameter}_gradient" in available:
                 gradients[parameter] = Method(self, f"{parameter}_gradient", capsule)
         self.__dict__["_gradients"] = gradients
+        if definition.kind == "axiswise":
+            self.__dict__["jacobian"] = self._jacobian
 
     @property
     def reference(self):
@@ -345,9 +349,7 @@ class Activation(Operation):
 
     def __getattr__(self, name):
         # Reached only for what an instance does not have.
-        if name == "jacobian" and self.__dict__.get("kind") == "axiswise":
-            return self._jacobian
-        if name in INPUTS and "label" in self.__dict__:
+        if name in (*INPUTS, "jacobian") and "label" in self.__dict__:
             raise AttributeError(f"{self.label} has no {name}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -370,9 +372,6 @@ class Activation(Operation):
         unit_vectors = np.eye(n, dtype=_arguments.result_dtype(self.label, [x], {}))
         rows = np.broadcast_to(np.asarray(x)[..., np.newaxis, :], (*np.shape(x)[:-1], n, n))
         return self.backward(np.broadcast_to(unit_vectors, rows.shape), rows)
-
-    def __dir__(self):
-        return [*super().__dir__(), *(["jacobian"] if self.kind == "axiswise" else [])]
 
     def __repr__(self):
         arguments = ", ".join(

@@ -1,5 +1,7 @@
 """The exceptions that pyactx raises beyond TypeError and ValueError."""
 
+from collections.abc import Iterable
+
 
 class UnknownActivationError(KeyError):
     """No activation has this name.
@@ -12,12 +14,12 @@ class UnknownActivationError(KeyError):
         Known names that are close to it.
     """
 
-    def __init__(self, name, suggestions=(), known=0):
+    def __init__(self, name: str, suggestions: Iterable[str] = (), known: int = 0) -> None:
         self.name, self.suggestions, self.known = name, tuple(suggestions), known
         hint = f"; did you mean {' or '.join(map(repr, suggestions))}?" if suggestions else ";"
         super().__init__(f"no activation named {name!r}{hint} pyactx.names() lists all {known}")
 
-    def __str__(self):  # KeyError shows the repr of its argument
+    def __str__(self) -> str:  # KeyError shows the repr of its argument
         return self.args[0]
 
     def __reduce__(self):
@@ -35,7 +37,7 @@ class DuplicateActivationError(ValueError):
         Who has it, as `pyactx.registry.origin` says it.
     """
 
-    def __init__(self, name, origin):
+    def __init__(self, name: str, origin: str) -> None:
         self.name, self.origin = name, origin
         super().__init__(f"{name!r} is already registered ({origin}); pass override=True to replace it")
 
@@ -58,7 +60,7 @@ class PluginError(ImportError):
         What went wrong; `__cause__` holds the exception, where there was one.
     """
 
-    def __init__(self, name, distribution, version, object_reference, cause):
+    def __init__(self, name: str, distribution: str, version: str, object_reference: str, cause: str) -> None:
         self.distribution, self.version = distribution, version
         self.object_reference, self.cause = object_reference, cause
         super().__init__(f"{name!r} comes from {distribution} {version} ({object_reference}), which {cause}", name=name)

@@ -232,21 +232,22 @@ def test_of_two_plugins_with_one_name_the_first_distribution_wins(install, order
     assert pyactx.get("rival_only").name == "rival_only"
 
 
-def test_a_plugin_never_shadows_a_builtin(install):
+@pytest.mark.parametrize("name, builtin", [("ReLU", pyactx.relu), ("linear", pyactx.identity)])
+def test_a_plugin_never_shadows_a_builtin(install, name, builtin):
     install("shadow")
-    (warning,) = conflicts()
-    assert warning == "pyactx: 'ReLU' is built in; that of actx-shadow 3.1 is at 'actx-shadow:ReLU'"
-    assert pyactx.get("ReLU") is pyactx.get("relu") is pyactx.relu
-    assert registry.origin("relu") == "built-in"
-    assert "ReLU" not in pyactx.names()
-    theirs = pyactx.get("actx-shadow:relu")
-    assert theirs(1.0) == -1 and registry.origin("actx-shadow:relu").startswith("entry point of actx-shadow 3.1 ")
+    assert f"pyactx: {name!r} is built in; that of actx-shadow 3.1 is at 'actx-shadow:{name}'" in conflicts()
+    assert pyactx.get(name) is pyactx.get(name.lower()) is builtin
+    assert registry.origin(name) == "built-in"
+    assert name not in pyactx.names() and builtin.name in pyactx.names()
+    theirs = pyactx.get(f"actx-shadow:{name}")
+    assert theirs(1.0) == -1 and registry.origin(f"ACTX_shadow:{name}").startswith("entry point of actx-shadow 3.1 ")
     assert pickle.loads(pickle.dumps(theirs)) is theirs
 
 
 def test_conflicts_are_told_once(install):
     install("good", "rival", "shadow")
-    assert len(conflicts()) == 2
+    assert len(conflicts()) == 3  # relu, linear, wave
+    assert conflicts() == []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pyactx.get("wave"), pyactx.get("actx-rival:wave"), "no such name" in registry, registry.names()
@@ -300,7 +301,7 @@ def test_plugins_can_be_turned_off(install, monkeypatch, value, off, on):
 
 
 def test_plugins_turned_off_cause_no_conflict(install, monkeypatch):
-    monkeypatch.setenv("PYACTX_DISABLE_PLUGINS", "actx-rival:wave,actx-shadow:relu")
+    monkeypatch.setenv("PYACTX_DISABLE_PLUGINS", "actx-rival:wave,actx-shadow:relu,linear")
     install("good", "rival", "shadow")
     assert conflicts() == []
 

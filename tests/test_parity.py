@@ -3,6 +3,8 @@
 import importlib
 import inspect
 import math
+import re
+from pathlib import Path
 
 import pytest
 from conftest import INSTRUCTION_SETS, MISSING
@@ -73,3 +75,9 @@ def test_public_names_are_there():
     for name in pyactx.__all__:
         assert hasattr(pyactx, name)
     assert set(BOOK) <= set(pyactx.__all__)
+
+
+def test_stub_names_every_activation():
+    """Type checkers see what `import pyactx` gives."""
+    stub = (Path(pyactx.__file__).parent / "__init__.pyi").read_text()
+    assert set(re.findall(r"^(\w+): Activation$", stub, re.MULTILINE)) == set(BOOK)

@@ -1,0 +1,9 @@
+"""The extension module: what pyproject.toml cannot say."""
+
+import pyactx
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+kernel = Extension("pyactx_swoosh._kernel", ["pyactx_swoosh/_kernel.pyx"], include_dirs=[pyactx.get_include()])
+
+setup(ext_modules=cythonize([kernel], language_level=3))

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.exceptions import AxisError
 
 REQUIRED = Parameter.empty
+NUMBERS = (float, int, bool)
+FLOAT64 = np.dtype(np.float64)
 UFUNC_KEYWORDS = ("where", "dtype", "casting", "order", "subok")
 
 
@@ -20,22 +22,27 @@ def call(operation, arguments, keywords):
     out = options.pop("out", None)
     axis = bound.pop("axis", None)
     label = operation.label
+    elementwise = operation.kind == "elementwise"
     arrays = [array_like(label, name, value) for name, value in bound.items()]
-    if any(is_foreign(x) for x in (*arrays, *as_tuple(out))):
+    if any(map(is_foreign, arrays)) or (out is not None and any(map(is_foreign, as_tuple(out)))):
         return call_foreign(operation, arrays, axis, out, options)
-    if operation.kind == "elementwise":
-        arrays = along_axis(operation, dict(zip(bound, arrays)), axis)
-    else:
+    if not elementwise:
         axis = checked_axes(label, axis, np.ndim(arrays[0]), np.shape(arrays[0]))
+    elif axis is not None:
+        arrays = along_axis(operation, dict(zip(bound, arrays)), axis)
     dtype = result_dtype(label, arrays, options)
-    shape = broadcast_shape(label, dict(zip(bound, arrays)), options)
-    out = checked_out(operation, out, shape, dtype, options.get("casting", "same_kind"))
+    if out is not None or options or not can_broadcast(arrays):
+        shape = broadcast_shape(label, dict(zip(bound, arrays)), options)
+        options["out"] = checked_out(operation, out, shape, dtype, options.get("casting", "same_kind"))
     # A Python number never widens the dtype.
-    arrays = [dtype.type(x) if isinstance(x, (bool, int, float)) else x for x in arrays]
+    arrays = [dtype.type(x) if type(x) in NUMBERS else x for x in arrays]
+    if elementwise:
+        if not options and all(x.dtype == dtype for x in arrays):  # nothing is cast that could overflow
+            return operation.ufunc(*arrays)
+        with np.errstate(all="ignore"):
+            return operation.ufunc(*arrays, **options)
     with np.errstate(all="ignore"):
-        if operation.kind == "elementwise":
-            return operation.ufunc(*arrays, out=out, **options)
-        return call_rows(operation.ufunc, arrays, axis, out, options)
+        return call_rows(operation.ufunc, arrays, axis, options)
 
 
 def bind(operation, arguments, keywords):
@@ -57,13 +64,14 @@ def bind(operation, arguments, keywords):
             options[name] = value
         else:
             raise TypeError(f"{label}: unknown keyword {name!r}; it takes {', '.join(known_keywords(operation))}")
-    for name in names:
-        if name not in bound:
-            default = operation.defaults.get(name, REQUIRED)
-            if default is REQUIRED:
+    if len(bound) < len(names):
+        for name in names:
+            if name not in bound and name not in operation.defaults:
                 raise TypeError(f"{label}: {name} is missing")
-            bound[name] = default
-    return {name: bound[name] for name in names}, options
+        bound = {name: bound[name] if name in bound else operation.defaults[name] for name in names}
+    elif keywords:
+        bound = {name: bound[name] for name in names}
+    return bound, options
 
 
 def known_keywords(operation):
@@ -88,7 +96,7 @@ def signature(operation):
 def is_foreign(x):
     """Whether x is an array of another library that takes ufuncs into its own hands."""
     override = getattr(type(x), "__array_ufunc__", None)
-    return override is not None and override is not np.ndarray.__array_ufunc__ and not isinstance(x, np.ma.MaskedArray)
+    return override is not None and override is not np.ndarray.__array_ufunc__
 
 
 def as_tuple(out):
@@ -97,7 +105,7 @@ def as_tuple(out):
 
 def array_like(label, name, value):
     """Return value as an ndarray, a Python number or a foreign array; raise TypeError for what cannot be computed."""
-    if isinstance(value, (bool, int, float)) and not isinstance(value, np.generic):
+    if type(value) in NUMBERS:
         return value
     if isinstance(value, np.ndarray):
         array = value
@@ -110,7 +118,7 @@ def array_like(label, name, value):
             array = np.asanyarray(value)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{label}: {name} must be array_like, got {type(value).__name__}: {error}") from error
-    if array.dtype.kind not in "biuf" or array.dtype.char == "g":
+    if array.dtype.char not in "df" and (array.dtype.kind not in "biuf" or array.dtype.char == "g"):
         raise TypeError(f"{label}: {name} must be float32 or float64, got {array.dtype}; {advice(array.dtype)}")
     return array
 
@@ -140,11 +148,25 @@ def result_dtype(label, arrays, options):
     if options.get("dtype") is not None:
         dtype = np.dtype(options["dtype"])
     else:
-        strong = [x.dtype for x in arrays if not isinstance(x, (bool, int, float))]
-        dtype = np.result_type(*strong, np.float32) if strong else np.dtype(np.float64)
+        strong = [x.dtype for x in arrays if type(x) not in NUMBERS]
+        dtype = strong[0] if strong else FLOAT64
+        if any(other is not dtype for other in strong) or dtype.char not in "fd" or not dtype.isnative:
+            dtype = np.result_type(*strong, np.float32)
     if dtype.char not in "fd":
         raise TypeError(f"{label}: dtype must be float32 or float64, got {dtype}")
     return dtype
+
+
+def can_broadcast(arrays):
+    """Whether NumPy will find a shape: so often that the message can wait."""
+    shapes = {x.shape for x in arrays if type(x) not in NUMBERS} - {()}
+    if len(shapes) < 2:
+        return True
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
 
 
 def broadcast_shape(label, arrays, options):
@@ -206,10 +228,11 @@ def checked_axes(label, axis, ndim, shape):
     return tuple(checked)
 
 
-def call_rows(ufunc, arrays, axes, out, options):
+def call_rows(ufunc, arrays, axes, options):
     """Call a gufunc over rows that lie along one axis, or along several taken as one."""
     if len(axes) == 1:
-        return ufunc(*arrays, axis=axes[0], out=out, **options)
+        return ufunc(*arrays, axis=axes[0], **options)
+    (out,) = options.pop("out", (None,))
     last = tuple(range(-len(axes), 0))
     arrays = np.broadcast_arrays(*arrays, subok=True)
     moved = [np.moveaxis(array, axes, last) for array in arrays]
@@ -217,16 +240,14 @@ def call_rows(ufunc, arrays, axes, out, options):
     row = math.prod(shape[len(shape) - len(axes) :])
     result = ufunc(*(array.reshape(*shape[: len(shape) - len(axes)], row) for array in moved), **options)
     result = np.moveaxis(result.reshape(shape), last, axes)
-    if out[0] is None:
+    if out is None:
         return result[()]
-    np.copyto(out[0], result, casting=options.get("casting", "same_kind"))
-    return out[0]
+    np.copyto(out, result, casting=options.get("casting", "same_kind"))
+    return out
 
 
 def along_axis(operation, arrays, axis):
     """Lay 1-D parameters along an axis of x, so that they broadcast there."""
-    if axis is None:
-        return list(arrays.values())
     label, inputs = operation.label, operation.inputs
     x = arrays[inputs[-1]]
     ndim, shape = np.ndim(x), np.shape(x)

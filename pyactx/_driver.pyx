@@ -221,17 +221,20 @@ cdef void elementwise(char **operands, const cnp.npy_intp *steps, ptrdiff_t n, c
     start = 0
     while start < n:
         m = min(most, n - start)
-        for k in range(inputs):
-            gather(array[k] + start * step[k], step[k], buffers[k], m)
+        for k in range(arrays):
+            whole.arrays[k] = array[k] + start * step[k]
+            if step[k] != <cnp.npy_intp> sizeof(real):
+                if k < inputs:
+                    gather(array[k] + start * step[k], step[k], buffers[k], m)
+                whole.arrays[k] = buffers[k]
         if each:
             for k in range(n_params):
                 gather(operands[inputs + k] + start * steps[inputs + k], steps[inputs + k], params + k * m, m)
-        for k in range(arrays):
-            whole.arrays[k] = buffers[k]
         whole.n = m
         compute_units(&whole, 0, 1)
         for k in range(inputs, arrays):
-            scatter(buffers[k], array[k] + start * step[k], step[k], m)
+            if step[k] != <cnp.npy_intp> sizeof(real):
+                scatter(buffers[k], array[k] + start * step[k], step[k], m)
         start += m
 
 

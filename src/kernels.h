@@ -11,7 +11,7 @@
 #if defined(__clang__)
 #define VECTORIZE _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
-#define VECTORIZE _Pragma("GCC ivdep")
+#define VECTORIZE _Pragma("omp simd")
 #else
 #define VECTORIZE __pragma(loop(ivdep))
 #endif
@@ -139,7 +139,7 @@ static void row_sum_add(row_sum *total, double *x, ptrdiff_t n)
     while (n % LANES)
         x[n++] = 0;
     for (ptrdiff_t i = 0; i < n; i += LANES)
-        for (int j = 0; j < LANES; j++) {
+        VECTORIZE for (int j = 0; j < LANES; j++) {
             const double old = total->sum[j];
             const double new = old + x[i + j];
             const double used = new - old;

@@ -16,7 +16,7 @@ static double PASTE(row_maximum_, F)(const T *x, ptrdiff_t n)
         lane[j] = -(T)INFINITY;
     ptrdiff_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        for (int j = 0; j < LANES; j++)
+        VECTORIZE for (int j = 0; j < LANES; j++)
             lane[j] = v_where(x[i + j] > lane[j], x[i + j], lane[j]);
     for (int j = 0; i + j < n; j++)
         lane[j] = v_where(x[i + j] > lane[j], x[i + j], lane[j]);

@@ -24,6 +24,11 @@ EXAMPLES = ROOT / "examples"
 PLUGINS = {"snake": "plugin_numpy", "swoosh": "plugin_cython"}
 
 
+def variables(**changes):
+    """Return the environment variables without those that change what Python, pip and pyactx do."""
+    return {**{k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PIP_", "PYACTX_"))}, **changes}
+
+
 class Environment:
     """A virtual environment that sees the packages of this one behind its own."""
 
@@ -35,9 +40,8 @@ class Environment:
         (self.packages / "outer.pth").write_text("\n".join(p for p in sys.path if p.endswith("-packages")))
 
     def run(self, *arguments, cwd, implementation="auto"):
-        variables = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PIP_", "PYACTX_"))}
         return subprocess.run([self.python, *arguments], cwd=cwd, capture_output=True, text=True,
-                              env={**variables, "PYACTX_IMPLEMENTATION": implementation})
+                              env=variables(PYACTX_IMPLEMENTATION=implementation))
 
     def install(self, *things):
         options = ["--no-build-isolation", "--no-deps", "--no-index", "--ignore-installed"]
@@ -48,7 +52,8 @@ class Environment:
 def installed_files():
     """Return {path: file} of pyactx as it is installed here, or nothing where it runs from a source tree."""
     try:
-        files = distribution("pyactx").files or []
+        installed = distribution("pyactx")
+        files = installed.files if installed.read_text("RECORD") else []
     except PackageNotFoundError:
         files = []
     here = {str(file): file.locate() for file in files if ".." not in file.parts and "__pycache__" not in file.parts}
@@ -62,8 +67,9 @@ def build_wheel(folder):
         pytest.skip("pyactx is neither installed nor here as a source tree")
     source = folder / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns("build", ".*", "*.so", "*.pyd", "tests", "*.egg-info"))
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index",
-                    "-w", folder, source], check=True, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index",
+                          "-w", folder, source], capture_output=True, text=True, env=variables())
+    assert run.returncode == 0, run.stdout + run.stderr
     return next(folder.glob("pyactx-*.whl"))
 
 

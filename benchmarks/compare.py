@@ -1,8 +1,9 @@
 """Speed of pyactx beside NumPy, SciPy and PyTorch.
 
 The figures are ratios, time of the peer / time of pyactx: above 1 pyactx is faster, "<" marks where it is not.  What is
-compared is timed in turns in one process, on the same arrays and with the same number of threads, and the fastest turn
-of each counts.  So the ratios hold on a busy machine; the times themselves need not.
+compared is timed in turns in one process, on the same arrays and with the same number of threads.  The turns are spread
+over the whole run, and of many short timings the fastest counts: so the ratios hold on a busy machine, as long as now
+and then its cores are free.
 """
 
 import argparse
@@ -16,171 +17,130 @@ import sys
 import time
 import timeit
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import geometric_mean, median
 
 import numpy as np
-from statements import BY_ROWS, OPERATIONS, PARAMETERS, PEERS, STATEMENTS, numpy_log_softmax, numpy_softmax
+from statements import BY_ROWS, OPERATIONS, PEERS, STATEMENTS, own_statement, variables
 
 import pyactx
 
 SIZES = (1, 1_000, 16_384, 1_000_000, 32_000_000)
 QUICK_SIZES = SIZES[:-1]
-DTYPES = ("float16", "float32", "float64")
+DTYPES = ("float32", "float64")
 ROW = 1_000  # elements per row where the function works along rows
 LARGEST_CHECKED = 16_384  # up to here the results of all libraries are compared before they are timed
-TURN = 0.01  # seconds of one timing, unless a single call takes longer
-PAUSE = 0.01  # seconds before each: idle threads of the former library stay busy that long, waiting for more work
+TIMING = 1e-4  # seconds of one timing, unless a call takes longer; short, so that others on the machine disturb few
+TURN = 0.01  # seconds of timings in one turn
+PAUSE = 0.01  # seconds before a turn: idle threads of the library before stay busy that long, waiting for more work
 
 IMPORT = """
 import os, time
 start = time.perf_counter()
 import {}
-print(time.perf_counter() - start, len(os.listdir(tasks)) if os.path.isdir(tasks := "/proc/self/task") else "nan")
+seconds = time.perf_counter() - start
+tasks = "/proc/self/task"
+print(seconds, len(os.listdir(tasks)) if os.path.exists(tasks) else "nan")
 """
 
 
-def progress(items, label):
-    """Yield the items and show on stderr how far it is."""
-    items = list(items)
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        for number, item in enumerate(items):
-            print(f"\r{label} {number}/{len(items)} ", end="", file=sys.stderr, flush=True)
-            yield item
-        print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)
-    else:
-        yield from tqdm(items, label, leave=False)
-
-
-def installed_peers():
-    """Return the modules of the peers that can be imported, and say which cannot."""
-    modules = {}
-    for peer, module in PEERS.items():
-        try:
-            modules[peer] = importlib.import_module(module)
-        except ImportError as error:
-            print(f"{peer} is left out: {error}")
-    return modules
-
-
-def calls_per_turn(timer, turn):
-    calls, seconds = 1, timer.timeit(1)
-    while seconds < turn / 10:
-        calls *= 5
-        seconds = timer.timeit(calls)
-    return max(1, round(calls * turn / seconds))
-
-
-def measure(statements, names, rounds, turn=TURN):
-    """Time statements in turns.
+class Comparison:
+    """Statements that are timed beside each other.
 
     Parameters
     ----------
     statements : dict of str to str
-    names : dict
-        The variables of the statements.
-    rounds : int
-        The number of turns of each.
-    turn : float
-        Seconds of one turn.
+        By library.
+    variables : callable
+        Returns what the statements see.
+    facts : dict
+        What is compared.
 
-    Returns
-    -------
-    dict of str to float
-        Seconds of one call, in the fastest turn.
+    Attributes
+    ----------
+    seconds : dict of str to float
+        Of one call, in the fastest timing so far.
     """
-    timers = {key: timeit.Timer(statement, globals=names) for key, statement in statements.items()}
-    calls = {key: calls_per_turn(timer, turn) for key, timer in timers.items()}
-    seconds = dict.fromkeys(timers, math.inf)
-    for number in range(rounds):
-        for key in reversed(timers) if number % 2 else timers:  # not always the same one before
+
+    def __init__(self, statements, variables, **facts):
+        self.statements, self.variables, self.facts = statements, variables, facts
+        self.seconds = dict.fromkeys(statements, math.inf)
+
+    def turn(self):
+        """Time each statement for a while."""
+        names = self.variables()
+        self.statements = dict(reversed(self.statements.items()))  # not always the same one first
+        for library, statement in self.statements.items():
+            timer, seconds = timeit.Timer(statement, globals=names), self.seconds[library]
             time.sleep(PAUSE)
-            timers[key].timeit(calls[key] // 10)
-            seconds[key] = min(seconds[key], timers[key].timeit(calls[key]) / calls[key])
-    return seconds
+            calls = round(TIMING / (estimate(timer) if seconds == math.inf else seconds)) or 1
+            end = time.perf_counter() + TURN
+            while time.perf_counter() < end:
+                seconds = min(seconds, timer.timeit(calls) / calls)
+            self.seconds[library] = seconds
+
+    def ratios(self):
+        """Return time of the peer / time of pyactx, by peer."""
+        return {peer: seconds / self.seconds["pyactx"] for peer, seconds in self.seconds.items() if peer != "pyactx"}
 
 
-class Comparison:
-    """The libraries, their arrays, and how to time them.
+def estimate(timer):
+    """Return about how many seconds a call takes."""
+    calls = 1
+    while (seconds := timer.timeit(calls)) < TIMING / 4:
+        calls *= 4
+    return seconds / calls
+
+
+class Arrays:
+    """The arrays that the statements work on: standard normal numbers, the same for all.
 
     Parameters
     ----------
-    peers : dict of str to module
+    size : int
+        The largest number of elements.
     dtype : str
-    sizes : sequence of int
-    rounds : int
-    turn : float
-        As for `measure`.
+    peers : dict of str to module
     """
 
-    def __init__(self, peers, dtype, sizes, rounds, turn):
-        self.peers, self.sizes, self.rounds, self.turn = peers, sizes, rounds, turn
+    def __init__(self, size, dtype, peers):
         random = np.random.default_rng(0)
-        self.x, self.grad = (random.standard_normal(max(sizes), np.float32).astype(dtype) for _ in range(2))
+        self.x, self.grad = (random.standard_normal(size, dtype) for _ in range(2))
         self.y, self.out = np.zeros_like(self.x), np.zeros_like(self.x)
         self.weight = np.array([0.25], dtype)
+        self.peers = peers
 
-    def names(self, function, n):
-        """Return the variables of the statements, for n elements."""
-        whole_rows = function in BY_ROWS and n > ROW
-        shape, used = ((n // ROW, ROW), n // ROW * ROW) if whole_rows else ((n,), n)
-        arrays = {name: getattr(self, name)[:used].reshape(shape) for name in ("x", "y", "grad", "out")}
-        arrays["weight"] = self.weight
-        names = {**globals(), **arrays, "special": self.peers.get("SciPy")}
-        if torch := self.peers.get("PyTorch"):
-            names.update(torch=torch, aten=torch.ops.aten)
-            names.update({f"t{name}": torch.from_numpy(array) for name, array in arrays.items()})
-        np.copyto(names["y"], eval(OPERATIONS["value"].format(function=function, more=PARAMETERS.get(function, "")), names))
+    def shape(self, function, n):
+        return (n // ROW, ROW) if function in BY_ROWS and n > ROW else (n,)
+
+    def variables(self, function, n):
+        """Return what the statements of a function see, for n elements."""
+        shape = self.shape(function, n)
+        arrays = {name: getattr(self, name)[:math.prod(shape)].reshape(shape) for name in ("x", "y", "grad", "out")}
+        names = variables({**arrays, "weight": self.weight}, self.peers)
+        exec(own_statement(function, "value", into_out=True), {**names, "out": names["y"]})
         return names
 
-    def statements(self, function, operation, into_out):
-        """Return the statements to compare, by library; pyactx comes first."""
-        more = PARAMETERS.get(function, "") + (", out=out" if into_out else "")
-        statements = {"pyactx": OPERATIONS[operation].format(function=function, more=more)}
-        for peer, pair in STATEMENTS[function][operation].items():
-            if peer in self.peers and pair[into_out]:
-                statements[peer] = pair[into_out]
-        return statements
 
-    def cells(self, function, operations):
-        """Return what is to be timed of a function."""
-        return [(operation, n, into_out) for operation in operations if operation in STATEMENTS[function]
-                for n in self.sizes for into_out in (False, True)]
-
-    def time(self, function, operation, n, into_out):
-        """Return the nanoseconds per element of every library, with what they belong to."""
-        statements, names = self.statements(function, operation, into_out), self.names(function, n)
-        if n <= LARGEST_CHECKED:
-            check(statements, names, into_out)
-        seconds = measure(statements, names, self.rounds, self.turn)
-        return {
-            "function": function, "operation": operation, "n": n, "result": "out" if into_out else "fresh",
-            "ns": {library: 1e9 * value / names["x"].size for library, value in seconds.items()},
-        }
-
-    def memory(self):
-        """Return the nanoseconds per element of copying and of scaling in place, by NumPy on all threads."""
-        threads = pyactx.get_num_threads()
-        parts = list(zip(np.array_split(self.x, threads), np.array_split(self.out, threads), strict=True))
-        with ThreadPoolExecutor(threads) as pool:
-            names = {
-                "copy": lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts)),
-                "scale": lambda: list(pool.map(lambda part: np.multiply(part[1], 1.0, out=part[1]), parts)),
-            }
-            seconds = measure({"copy": "copy()", "in-place scale": "scale()"}, names, 2 * self.rounds, self.turn)
-        return {name: 1e9 * value / self.x.size for name, value in seconds.items()}
-
-    def one_element(self):
-        """Return time of pyactx.sigmoid / time of np.exp, for one element."""
-        names = {**globals(), "x": self.x[:1], "out": self.out[:1]}
-        ratios = {}
-        for result, arguments in {"fresh": "(x)", "out": "(x, out=out)"}.items():
-            statements = {name: name + arguments for name in ("pyactx.sigmoid", "np.exp")}
-            seconds = measure(statements, names, 4 * self.rounds, self.turn)
-            ratios[result] = seconds["pyactx.sigmoid"] / seconds["np.exp"]
-        return ratios
+def comparisons(arrays, functions, operations, sizes):
+    """Return a comparison for each function, operation, size, and fresh or existing result."""
+    chosen = []
+    for function in functions:
+        for operation in (operation for operation in operations if operation in STATEMENTS[function]):
+            for n in sizes:
+                for into_out in (False, True):
+                    statements = {"pyactx": own_statement(function, operation, into_out)}
+                    for peer, pair in STATEMENTS[function][operation].items():
+                        if peer in arrays.peers and pair[into_out]:
+                            statements[peer] = pair[into_out]
+                    names = partial(arrays.variables, function, n)
+                    if n <= LARGEST_CHECKED:
+                        check(statements, names(), into_out)
+                    chosen.append(Comparison(
+                        statements, names, function=function, operation=operation, n=n,
+                        elements=math.prod(arrays.shape(function, n)), result="out" if into_out else "fresh"))
+    return chosen
 
 
 def check(statements, names, into_out):
@@ -199,26 +159,66 @@ def check(statements, names, into_out):
             raise SystemExit(f"{statements[library]!r} is not what {statements['pyactx']!r} is")
 
 
+def one_element(arrays):
+    """Return the comparisons of pyactx.sigmoid and np.exp for one element."""
+    names = partial(arrays.variables, "sigmoid", 1)
+    return [Comparison({"pyactx": f"pyactx.sigmoid{arguments}", "np.exp": f"np.exp{arguments}"}, names, result=result)
+            for result, arguments in {"fresh": "(x)", "out": "(x, out=out)"}.items()]
+
+
+def memory(arrays, pool, threads):
+    """Return the timing of copying and of scaling in place, by NumPy on all threads: the speed of the memory."""
+    parts = list(zip(np.array_split(arrays.x, threads), np.array_split(arrays.out, threads), strict=True))
+    functions = {
+        "copy": lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts)),
+        "scale in place": lambda: list(pool.map(lambda part: np.multiply(part[1], 1.0, out=part[1]), parts)),
+    }
+    return Comparison({name: f"functions[{name!r}]()" for name in functions}, lambda: {"functions": functions})
+
+
 def import_cost(pairs):
-    """Return the milliseconds, and the threads, that importing pyactx adds to importing NumPy; medians."""
+    """Return the milliseconds and the threads that importing pyactx adds to importing NumPy: medians."""
     milliseconds, threads = [], []
     for _ in progress(range(pairs), "import"):
         (time_without, threads_without), (time_with, threads_with) = (
-            map(float, subprocess.run([sys.executable, "-P", "-c", 'tasks = "/proc/self/task"' + IMPORT.format(modules)],
-                                      check=True, capture_output=True, text=True).stdout.split())
+            map(float, subprocess.check_output([sys.executable, "-P", "-c", IMPORT.format(modules)]).split())
             for modules in ("numpy", "numpy, pyactx"))
         milliseconds.append(1e3 * (time_with - time_without))
         threads.append(threads_with - threads_without)
     return {"milliseconds": median(milliseconds), "threads": None if math.isnan(threads[0]) else median(threads)}
 
 
-def cpu_model():
+def installed_peers():
+    """Return the modules of the peers that can be imported, and say which cannot."""
+    modules = {}
+    for peer, module in PEERS.items():
+        try:
+            modules[peer] = importlib.import_module(module)
+        except ImportError as error:
+            print(f"{peer} is left out: {error}")
+    return modules
+
+
+def progress(items, label):
+    """Yield the items and show on stderr how far it is."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        for number, item in enumerate(items):
+            print(f"\r{label} {number}/{len(items)} ", end="", file=sys.stderr, flush=True)
+            yield item
+        print(f"\r{label} {len(items)}/{len(items)} ", file=sys.stderr, flush=True)
+    else:
+        yield from tqdm(items, label, leave=False, mininterval=0.5)
+
+
+def processor():
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
 
 
 def setup(peers, dtype):
@@ -227,7 +227,7 @@ def setup(peers, dtype):
     versions = {peer: sys.modules[PEERS[peer].partition(".")[0]].__version__ for peer in peers}
     return {
         "versions": {"pyactx": config["version"], **versions, "Python": config["python"]},
-        "processor": cpu_model(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "implementation": config["implementation"]["name"],
         "instruction_set": config["instruction_set"]["used"],
@@ -242,13 +242,22 @@ def show_setup(facts):
           f"{facts['instruction_set']}; threads: {facts['threads']}; dtype: {facts['dtype']}", flush=True)
 
 
-def show_memory(memory, n, itemsize):
-    figures = (f"{name} {ns:.3f} ns ({2 * itemsize / ns:.1f} GB/s)" for name, ns in memory.items())
-    print(f"memory, per element of {n:,}: {', '.join(figures)}", flush=True)
+def show_memory(seconds, x):
+    figures = (f"{name} {1e9 * seconds[name] / x.size:.3f} ns ({2e-9 * x.nbytes / seconds[name]:.1f} GB/s)"
+               for name in ("copy", "scale in place"))
+    print(f"memory, per element of {x.size:,}: {', '.join(figures)}")
 
 
 def ratio_text(ratio):
     return "-  " if ratio is None else f"{ratio:.2f}{'<' if ratio < 1 else ' '} "
+
+
+def by(keys, cells):
+    """Return the cells in groups that have the same facts."""
+    groups = {}
+    for cell in cells:
+        groups.setdefault(tuple(cell.facts[key] for key in keys), []).append(cell)
+    return groups
 
 
 def show_cells(function, cells, peers):
@@ -256,20 +265,20 @@ def show_cells(function, cells, peers):
     print(f"\n{function + ': peer / pyactx':38}{'ns/element':>20}")
     print(f"{'operation':22}{'n':>11}  {'result':6}{'pyactx':>17}  " + "".join(f"{peer + '  ':>11}" for peer in peers))
     for cell in cells:
-        ns = cell["ns"]
-        ratios = (ns[peer] / ns["pyactx"] if peer in ns else None for peer in peers)
-        print(f"{cell['operation']:22}{cell['n']:>11,}  {cell['result']:6}{ns['pyactx']:17.3f}  "
-              + "".join(f"{ratio_text(ratio):>11}" for ratio in ratios), flush=True)
+        facts, ratios = cell.facts, cell.ratios()
+        print(f"{facts['operation']:22}{facts['n']:>11,}  {facts['result']:6}"
+              f"{1e9 * cell.seconds['pyactx'] / facts['elements']:17.3f}  "
+              + "".join(f"{ratio_text(ratios.get(peer)):>11}" for peer in peers))
 
 
 def show_summary(cells, peers):
     """Print geometric means for each function and operation, and how often the best peer was faster."""
     print(f"\n{'summary: geometric mean of peer / pyactx':42}"
           + "".join(f"{peer + '  ':>11}" for peer in ("best peer", *peers)) + f"{'below 1':>12}")
-    for function, operation in dict.fromkeys((cell["function"], cell["operation"]) for cell in cells):
-        chosen = [cell["ns"] for cell in cells if (cell["function"], cell["operation"]) == (function, operation)]
-        best = [min(ns[peer] for peer in peers if peer in ns) / ns["pyactx"] for ns in chosen]
-        columns = [best, *([ns[peer] / ns["pyactx"] for ns in chosen if peer in ns] for peer in peers)]
+    for (function, operation), group in by(("function", "operation"), cells).items():
+        ratios = [cell.ratios() for cell in group]
+        best = [min(cell.values()) for cell in ratios]
+        columns = [best, *([cell[peer] for cell in ratios if peer in cell] for peer in peers)]
         means = (ratio_text(geometric_mean(column) if column else None) for column in columns)
         print(f"{function:20}{operation:22}" + "".join(f"{mean:>11}" for mean in means)
               + f"{sum(ratio < 1 for ratio in best):>6} of {len(best)}")
@@ -295,12 +304,12 @@ def arguments():
     parser.add_argument("--sizes", nargs="+", type=positive, metavar="N", help="numbers of elements")
     parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--threads", type=positive, default=pyactx.get_num_threads(), metavar="N")
-    parser.add_argument("--rounds", type=positive, metavar="N", help="turns of each library in a comparison")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter turns, no large arrays")
+    parser.add_argument("--rounds", type=positive, metavar="N", help="turns of each statement")
+    parser.add_argument("--quick", action="store_true", help="fewer turns, no large arrays")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     chosen = parser.parse_args()
     chosen.sizes = chosen.sizes or (QUICK_SIZES if chosen.quick else SIZES)
-    chosen.rounds = chosen.rounds or (2 if chosen.quick else 5)
+    chosen.rounds = chosen.rounds or (3 if chosen.quick else 6)
     return chosen
 
 
@@ -310,23 +319,27 @@ def main():
     pyactx.set_num_threads(chosen.threads)
     if "PyTorch" in peers:
         peers["PyTorch"].set_num_threads(chosen.threads)
-    comparison = Comparison(peers, chosen.dtype, chosen.sizes, chosen.rounds, TURN / 5 if chosen.quick else TURN)
     facts = setup(peers, chosen.dtype)
     show_setup(facts)
-    memory = comparison.memory()
-    show_memory(memory, max(chosen.sizes), np.dtype(chosen.dtype).itemsize)
-    cells = []
-    for number, function in enumerate(chosen.functions, 1):
-        todo = comparison.cells(function, chosen.operations)
-        done = [comparison.time(function, *cell)
-                for cell in progress(todo, f"{function} ({number} of {len(chosen.functions)})")]
-        show_cells(function, done, peers)
-        cells += done
+
+    arrays = Arrays(max(chosen.sizes), chosen.dtype, peers)
+    cells = comparisons(arrays, chosen.functions, chosen.operations, chosen.sizes)
+    single = one_element(arrays)
+    with ThreadPoolExecutor(chosen.threads) as pool:
+        roofline = memory(arrays, pool, chosen.threads)
+        for comparison in progress([*cells, *single, roofline] * chosen.rounds, "timing"):
+            comparison.turn()
+    cost = import_cost(5 if chosen.quick else 15)
+
+    show_memory(roofline.seconds, arrays.x)
+    for (function,), group in by(["function"], cells).items():
+        show_cells(function, group, peers)
     show_summary(cells, peers)
-    one_element, cost = comparison.one_element(), import_cost(5 if chosen.quick else 15)
-    show_costs(one_element, cost)
+    ratios = {comparison.facts["result"]: 1 / comparison.ratios()["np.exp"] for comparison in single}
+    show_costs(ratios, cost)
     if chosen.json:
-        figures = {"setup": facts, "memory_ns": memory, "cells": cells, "one_element": one_element, "import": cost}
+        figures = {"setup": facts, "memory_seconds": roofline.seconds, "one_element": ratios, "import": cost,
+                   "cells": [{**cell.facts, "seconds": cell.seconds} for cell in cells]}
         chosen.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 

@@ -1,10 +1,13 @@
 """What is timed: the statements of pyactx and of its peers.
 
 Statements see x, y, grad, weight and out, which are arrays, tx, ty, tgrad, tweight and tout, which are tensors over the
-same memory, and the modules np, special (of SciPy), torch and aten (its operators, which have no other name in Python).
+same memory, and what is imported here: np, pyactx, special (of SciPy), torch, and aten, operators of torch that have no
+other name in Python.
 """
 
 import numpy as np
+
+import pyactx
 
 # Of pyactx itself, by operation; options are the parameters of PARAMETERS, and out.
 OPERATIONS = {
@@ -163,3 +166,19 @@ def numpy_softmax(x):
 def numpy_log_softmax(x):
     z = x - x.max(-1, keepdims=True)
     return z - np.log(np.exp(z).sum(-1, keepdims=True))
+
+
+def own_statement(function, operation, into_out=False):
+    """Return the statement of pyactx."""
+    options = PARAMETERS.get(function, "") + (", out=out" if into_out else "")
+    return OPERATIONS[operation].format(function=function, options=options)
+
+
+def variables(arrays, peers):
+    """Return what statements see, given the arrays and the modules of the peers."""
+    names = {"np": np, "pyactx": pyactx, "special": peers.get("SciPy"), **arrays}
+    names.update(numpy_softmax=numpy_softmax, numpy_log_softmax=numpy_log_softmax)
+    if torch := peers.get("PyTorch"):
+        names.update(torch=torch, aten=torch.ops.aten)
+        names.update({f"t{name}": torch.from_numpy(array) for name, array in arrays.items()})
+    return names

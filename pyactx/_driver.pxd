@@ -33,7 +33,7 @@ cdef extern from "work.h" nogil:
 
     int operation_inputs(operation) noexcept
     int operation_outputs(operation) noexcept
-    bint has_each(const pyactx_kernel *) noexcept
+    bint has_each(const pyactx_kernel *, operation) noexcept
     bint has_operation(const pyactx_kernel *, operation) noexcept
     void compute_units(const work *, ptrdiff_t start, ptrdiff_t stop) noexcept
 

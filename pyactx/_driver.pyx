@@ -10,7 +10,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Malloc
 from cpython.object cimport PyObject
-from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.math cimport isnan
 from libc.stddef cimport ptrdiff_t
@@ -18,9 +18,9 @@ from libc.stdlib cimport free, malloc
 
 cimport numpy as cnp
 
-from pyactx cimport PYACTX_AXISWISE, PYACTX_KERNEL_CAPSULE, pyactx_kernel
+from pyactx cimport PYACTX_AXISWISE, PYACTX_ELEMENTWISE, PYACTX_KERNEL_CAPSULE, pyactx_kernel
 from pyactx._driver cimport (
-    BLOCK, BUFFER, MAX_ARRAYS, MAX_PARAMETERS,
+    BLOCK, BUFFER, FORWARD, MAX_ARRAYS, MAX_PARAMETERS,
     compute_units, has_each, has_operation, operation, operation_inputs, operation_outputs, parallel_run, work,
 )
 
@@ -215,7 +215,7 @@ cdef void elementwise(char **operands, const cnp.npy_intp *steps, ptrdiff_t n, c
         whole.n = n
         run(&whole)
         return
-    whole.each = each and has_each(data.kernel)
+    whole.each = each and has_each(data.kernel, data.operation)
     if each and not whole.each:
         most = 1
     start = 0
@@ -340,13 +340,24 @@ def make_ufunc(capsule, str operation_name, int parameter, str name, str doc):
 
 
 def describe(capsule):
-    """Return what a kernel says of itself: name, kind, parameters (NaN: required) and the operations it has."""
+    """Return what a kernel says of itself: name, kind, parameters (NaN: required) and the operations it has.
+
+    Raises TypeError for what is no kernel, ValueError for one that could not run.
+    """
+    if not PyCapsule_IsValid(capsule, PYACTX_KERNEL_CAPSULE):
+        raise TypeError(f"kernel must be a PyCapsule named {PYACTX_KERNEL_CAPSULE.decode()!r}, got {capsule!r}")
     cdef const pyactx_kernel *kernel = kernel_of(capsule)
     if kernel.struct_size < sizeof(pyactx_kernel):
         raise ValueError(f"the kernel was compiled for another pyactx: its struct_size is {kernel.struct_size}, "
                          f"not {sizeof(pyactx_kernel)}")
+    if kernel.kind != PYACTX_ELEMENTWISE and kernel.kind != PYACTX_AXISWISE:
+        raise ValueError(f"the kernel is of an unknown kind: {kernel.kind}")
     if kernel.n_params > MAX_PARAMETERS:
         raise ValueError(f"the kernel has {kernel.n_params} parameters, at most {MAX_PARAMETERS} are possible")
+    if kernel.name == NULL or not has_operation(kernel, FORWARD):
+        raise ValueError("the kernel must have a name, and forward for float and double")
+    if kernel.n_params and (kernel.parameter_names == NULL or kernel.parameter_defaults == NULL):
+        raise ValueError("the kernel must name its parameters and their defaults")
     return {
         "name": kernel.name.decode(),
         "kind": "axiswise" if kernel.kind == PYACTX_AXISWISE else "elementwise",

@@ -32,49 +32,54 @@ def normalized_distribution(name):
 
 
 class Plugin:
-    """An activation that an installed distribution offers; loaded when it is asked for."""
+    """An activation that an installed distribution offers; loaded when it is asked for.
+
+    No lock is held while it is imported: one of ours would wait for the lock of an import that may in turn be waiting for
+    ours.
+    """
 
     def __init__(self, entry_point):
         self.entry_point = entry_point
         self.name = entry_point.name
         self.distribution = entry_point.dist.name if entry_point.dist else "an unnamed distribution"
         self.version = entry_point.dist.version if entry_point.dist else "?"
+        self.qualified_name = f"{normalized_distribution(self.distribution)}:{self.name}"
         self.activation = None
-        self.error = None
-        self.lock = threading.RLock()
-
-    @property
-    def qualified_name(self):
-        return f"{normalized_distribution(self.distribution)}:{self.name}"
+        self.failure = None  # what went wrong, and the exception behind it
+        self.lock = threading.Lock()
 
     def __str__(self):
         return f"{self.distribution} {self.version}"
 
+    def is_called(self, name):
+        """Whether that is its name, plain or as "dist:name"."""
+        distribution, colon, short = name.rpartition(":")
+        return normalized(short) == normalized(self.name) and (
+            not colon or normalized_distribution(distribution) == normalized_distribution(self.distribution))
+
     def load(self):
         """Return the activation, or raise PluginError; what came of it the first time is kept."""
-        with self.lock:
-            if self.activation is None and self.error is None:
-                try:
-                    found = self.entry_point.load()
-                except Exception as error:
-                    self._fail(f"failed to import: {error or type(error).__name__}", error)
-                else:
-                    self._check(found)
-            if self.error is not None:
-                raise self.error
-            return self.activation
+        if self.activation is None and self.failure is None:
+            activation, failure = self._try()
+            with self.lock:  # of several threads that tried, the first to come here is right
+                if self.activation is None and self.failure is None:
+                    self.activation, self.failure = activation, failure
+        if self.activation is None:
+            cause, error = self.failure
+            raise PluginError(self.name, self.distribution, self.version, self.entry_point.value, cause) from error
+        return self.activation
 
-    def _check(self, found):
+    def _try(self):
+        """Return (activation, None), or (None, (what went wrong, the exception behind it or None))."""
+        try:
+            found = self.entry_point.load()
+        except Exception as error:  # noqa: BLE001 - whatever a plugin does at import
+            return None, (f"failed to import: {str(error) or type(error).__name__}", error)
         if not isinstance(found, Activation):
-            self._fail(f"is not a pyactx.Activation but a {type(found).__name__}")
-        elif normalized(found.name) != normalized(self.name):
-            self._fail(f"is named {found.name!r}; entry point and activation must have one name")
-        else:
-            self.activation = found
-
-    def _fail(self, cause, error=None):
-        self.error = PluginError(self.name, self.distribution, self.version, self.entry_point.value, cause)
-        self.error.__cause__ = error
+            return None, (f"is not a pyactx.Activation but a {type(found).__name__}", None)
+        if normalized(found.name) != normalized(self.name):
+            return None, (f"is named {found.name!r}; entry point and activation must have one name", None)
+        return found, None
 
 
 class State:
@@ -126,36 +131,33 @@ class Registry(Mapping):
         return self._builtin.get(key) or state.registered.get(key)
 
     def _plugin(self, name):
-        """Return the plugin of that name, plain or as "dist:name", or None."""
-        distribution, colon, short = name.rpartition(":")
-        found = [p for p in self._plugins() if normalized(p.name) == normalized(short)]
-        if colon:
-            wanted = normalized_distribution(distribution)
-            found = [p for p in found if normalized_distribution(p.distribution) == wanted]
-        return found[0] if found else None
+        """Return the first plugin of that name, plain or as "dist:name", or None."""
+        return next((plugin for plugin in self._plugins() if plugin.is_called(name)), None)
 
     def _plugins(self):
         """Return the plugins, looked up once; sorted by distribution, so that the first of a name wins everywhere."""
-        plugins = self._state.plugins
-        if plugins is None:
+        if self._state.plugins is None:
             with self._lock:
-                plugins = self._state.plugins
-                if plugins is None:
-                    plugins = self._scan()
-                    self._replace(plugins=plugins)
-        return plugins
+                if self._state.plugins is not None:
+                    return self._state.plugins
+                self._replace(plugins=self._scan())
+            self._warn_of_conflicts()
+        return self._state.plugins
 
-    def _scan(self):
+    @staticmethod
+    def _scan():
         disabled = disabled_plugins()
         if disabled is True:
             return ()
         from importlib.metadata import entry_points
 
-        off = {normalized(name) for name in disabled}
         plugins = [Plugin(entry_point) for entry_point in entry_points(group=GROUP)]
-        plugins = [p for p in plugins if normalized(p.name) not in off and normalized(p.qualified_name) not in off]
-        plugins.sort(key=lambda p: (normalized_distribution(p.distribution), p.name))
+        plugins = [p for p in plugins if not any(p.is_called(name) for name in disabled)]
+        return tuple(sorted(plugins, key=lambda p: (normalized_distribution(p.distribution), p.name)))
+
+    def _warn_of_conflicts(self):
         by_name = {}
+        plugins = self._state.plugins
         for plugin in plugins:
             by_name.setdefault(normalized(plugin.name), []).append(plugin)
         for key, offered in by_name.items():
@@ -164,7 +166,6 @@ class Registry(Mapping):
             elif len(offered) > 1:
                 others = ", ".join(f"{p} (at {p.qualified_name!r})" for p in offered[1:])
                 self._warn(f"{offered[0].name!r} is offered by {offered[0]}, which is taken, and by {others}")
-        return tuple(plugins)
 
     @staticmethod
     def _warn(text):
@@ -201,10 +202,13 @@ class Registry(Mapping):
         kind : {"elementwise", "axiswise"}, optional
             Only those.  The kind of a plugin is known once it has been loaded.
         """
-        known = {a.name: a for a in (*self._builtin.values(), *self._state.registered.values())}
+        known = {}
+        for activation in (*self._builtin.values(), *self._state.registered.values()):
+            if self._in_process(activation.name) is activation:
+                known[activation.name] = activation
         for plugin in self._plugins():
-            if normalized(plugin.name) not in map(normalized, known):
-                known[plugin.name] = plugin.activation
+            if self._in_process(plugin.name) is None:
+                known.setdefault(plugin.name, plugin.activation)
         return sorted(name for name, a in known.items() if kind is None or (a is not None and a.kind == kind))
 
     def origin(self, name):
@@ -230,7 +234,7 @@ class Registry(Mapping):
         """
         return [
             {"name": p.name, "distribution": p.distribution, "version": p.version, "object": p.entry_point.value,
-             "state": f"broken: {p.error.cause}" if p.error else "loaded" if p.activation else "not loaded"}
+             "state": "loaded" if p.activation else f"broken: {p.failure[0]}" if p.failure else "not loaded"}
             for p in self._plugins()
         ]
 
@@ -283,6 +287,8 @@ class Registry(Mapping):
                     if taken is not None and taken is not activation:
                         raise DuplicateActivationError(name, self.origin(name))
             keys = [normalized(name) for name in names]
+            if all(self._in_process(name) is activation for name in names):
+                return activation
             registered = {**self._state.registered, **dict.fromkeys(keys, activation)}
             overriding = self._state.overriding | set(keys) if override else self._state.overriding
             self._replace(registered=registered, overriding=overriding)

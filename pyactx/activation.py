@@ -241,8 +241,7 @@ class Activation(Operation):
         try:
             described = driver.describe(kernel)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: kernel must be a PyCapsule named 'pyactx.kernel.v1' with a pyactx_kernel of "
-                              f"this version, got {type(kernel).__name__}: {error}") from error
+            raise type(error)(f"{name}: {error}") from None
         if parameters is None:
             parameters = {key: REQUIRED if math.isnan(value) else value
                           for key, value in described["parameters"].items()}

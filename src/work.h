@@ -94,23 +94,17 @@ static inline int operation_outputs(enum operation operation)
 DEFINE_COMPUTE(float, f32)
 DEFINE_COMPUTE(double, f64)
 
-/* Whether the kernel has functions for parameters that are arrays. */
-static inline int has_each(const pyactx_kernel *kernel)
+/* Whether a pair of tables has what an operation needs. */
+static inline int tables_have(const pyactx_operations_f32 *s, const pyactx_operations_f64 *d, enum operation operation)
 {
-    return kernel->each_f32.forward && kernel->each_f64.forward;
-}
-
-/* Whether the kernel can do the operation, in both dtypes. */
-static inline int has_operation(const pyactx_kernel *kernel, enum operation operation)
-{
-    const pyactx_operations_f32 *s = &kernel->f32;
-    const pyactx_operations_f64 *d = &kernel->f64;
     switch (operation) {
     case FORWARD:
         return s->forward && d->forward;
     case DERIVATIVE:
-    case VALUE_AND_DERIVATIVE:
         return s->derivative && d->derivative;
+    case VALUE_AND_DERIVATIVE:
+        return (s->value_and_derivative || (s->forward && s->derivative)) &&
+               (d->value_and_derivative || (d->forward && d->derivative));
     case BACKWARD:
         return (s->backward || s->derivative) && (d->backward || d->derivative);
     case BACKWARD_FROM_OUTPUT:
@@ -119,6 +113,22 @@ static inline int has_operation(const pyactx_kernel *kernel, enum operation oper
         return s->parameter_gradients && d->parameter_gradients;
     }
     return 0;
+}
+
+/* Whether the kernel can do the operation, in both dtypes. */
+static inline int has_operation(const pyactx_kernel *kernel, enum operation operation)
+{
+    return tables_have(&kernel->f32, &kernel->f64, operation);
+}
+
+/* Whether it can do it with parameters that are arrays.  What is composed of others is done in pieces, in which the
+ * parameters of the whole block do not fit; one that is not there is called element by element. */
+static inline int has_each(const pyactx_kernel *kernel, enum operation operation)
+{
+    const pyactx_operations_f32 *s = &kernel->each_f32;
+    const pyactx_operations_f64 *d = &kernel->each_f64;
+    return tables_have(s, d, operation) && (operation != BACKWARD || (s->backward && d->backward)) &&
+           (operation != VALUE_AND_DERIVATIVE || (s->value_and_derivative && d->value_and_derivative));
 }
 
 /* Computes units [start, stop) in the default floating-point environment. */

@@ -7,6 +7,7 @@ import ctypes
 import datetime
 import importlib
 import inspect
+import os
 import pickle
 import pkgutil
 import shutil
@@ -327,5 +328,5 @@ except ImportError as error:
     print(error)
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
-                         env={**__import__("os").environ, "PYACTX_IMPLEMENTATION": "python"})
+                         env={**os.environ, "PYACTX_IMPLEMENTATION": "python"})
     assert run.stdout.startswith("wave: a compiled kernel needs the compiled implementation, and it has no reference")

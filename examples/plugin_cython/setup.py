@@ -4,6 +4,6 @@ import pyactx
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-kernel = Extension("pyactx_swoosh._kernel", ["pyactx_swoosh/_kernel.pyx"], include_dirs=[pyactx.get_include()])
+kernel = Extension("pyactx_swoosh._kernel", ["src/pyactx_swoosh/_kernel.pyx"], include_dirs=[pyactx.get_include()])
 
-setup(ext_modules=cythonize([kernel], language_level=3))
+setup(ext_modules=cythonize([kernel], language_level=3, build_dir="build"))

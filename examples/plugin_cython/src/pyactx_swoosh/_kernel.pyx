@@ -1,8 +1,8 @@
 # cython: cdivision=True, freethreading_compatible=True
 """The kernel of swoosh, offered as a capsule.
 
-Each function works on one contiguous block, without the GIL, and allows that y is x (all rules: pyactx.h).  They take
-doubles and round once, so float32 is right to half a unit in the last place and a little.
+Each function works on one contiguous block, without the GIL, and allows that y is x (all rules: pyactx.h).  float32 is
+computed in double and rounded once, so it is right to little more than half a unit in the last place.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -69,7 +69,7 @@ gradients_f64[0] = shift_gradient[double]
 
 kernel.struct_size = sizeof(kernel)
 kernel.kind = pyactx.PYACTX_ELEMENTWISE
-kernel.cost = 30  # of an element, relative to copying it: with an exponential and a logarithm, tens
+kernel.cost = 30  # of an element, relative to copying it; tens for an exponential and a logarithm
 kernel.name = "swoosh"
 kernel.n_params = 1
 kernel.parameter_names = parameter_names

@@ -11,7 +11,8 @@ import re
 import threading
 import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from types import MappingProxyType
 
 from pyactx._implementation import disabled_plugins, implementation
@@ -32,11 +33,7 @@ def normalized_distribution(name):
 
 
 class Plugin:
-    """An activation that an installed distribution offers; loaded when it is asked for.
-
-    No lock is held while it is imported: one of ours would wait for the lock of an import that may in turn be waiting for
-    ours.
-    """
+    """An activation that an installed distribution offers; loaded when it is asked for."""
 
     def __init__(self, entry_point):
         self.entry_point = entry_point
@@ -60,26 +57,29 @@ class Plugin:
     def load(self):
         """Return the activation, or raise PluginError; what came of it the first time is kept."""
         if self.activation is None and self.failure is None:
-            activation, failure = self._try()
-            with self.lock:  # of several threads that tried, the first to come here is right
+            # Outside the lock, which would wait for that of an import that may in turn be waiting for ours.
+            with suppress(Exception):
+                import_module(self.entry_point.module)
+            with self.lock:
                 if self.activation is None and self.failure is None:
-                    self.activation, self.failure = activation, failure
+                    self._load()
         if self.activation is None:
             cause, error = self.failure
             raise PluginError(self.name, self.distribution, self.version, self.entry_point.value, cause) from error
         return self.activation
 
-    def _try(self):
-        """Return (activation, None), or (None, (what went wrong, the exception behind it or None))."""
+    def _load(self):
         try:
             found = self.entry_point.load()
         except Exception as error:  # noqa: BLE001 - whatever a plugin does at import
-            return None, (f"failed to import: {str(error) or type(error).__name__}", error)
+            self.failure = f"failed to import: {str(error) or type(error).__name__}", error
+            return
         if not isinstance(found, Activation):
-            return None, (f"is not a pyactx.Activation but a {type(found).__name__}", None)
-        if normalized(found.name) != normalized(self.name):
-            return None, (f"is named {found.name!r}; entry point and activation must have one name", None)
-        return found, None
+            self.failure = f"is not a pyactx.Activation but a {type(found).__name__}", None
+        elif normalized(found.name) != normalized(self.name):
+            self.failure = f"is named {found.name!r}; entry point and activation must have one name", None
+        else:
+            self.activation = found
 
 
 class State:

@@ -329,7 +329,7 @@ def main():
         roofline = memory(arrays, pool, chosen.threads)
         for comparison in progress([*cells, *single, roofline] * chosen.rounds, "timing"):
             comparison.turn()
-    cost = import_cost(5 if chosen.quick else 15)
+    cost = import_cost(7 if chosen.quick else 21)
 
     show_memory(roofline.seconds, arrays.x)
     for (function,), group in by(["function"], cells).items():

@@ -58,9 +58,7 @@ def bind(operation, arguments, keywords):
             raise TypeError(f"{label}: {name} was given twice")
         if name in names:
             bound[name] = value
-        elif name == "out":
-            options[name] = value
-        elif name in UFUNC_KEYWORDS and not (name == "where" and operation.kind != "elementwise"):
+        elif name == "out" or (name in UFUNC_KEYWORDS and not (name == "where" and operation.kind != "elementwise")):
             options[name] = value
         else:
             raise TypeError(f"{label}: unknown keyword {name!r}; it takes {', '.join(known_keywords(operation))}")

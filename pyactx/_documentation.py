@@ -5,8 +5,8 @@ ARRAYS = {
     "grad": "grad : array_like, of a shape that broadcasts with the other array\n    The incoming gradient.",
     "y": "y : array_like of float32 or float64, any shape\n    The output of the activation.",
     "axis": {
-        "elementwise": "axis : int, optional\n    The axis of x along which 1-D parameters lie.  By default they broadcast "
-        "as in NumPy.",
+        "elementwise": "axis : int, optional\n    The axis of x along which 1-D parameters lie.  By default they "
+        "broadcast as in NumPy.",
         "axiswise": "axis : int, tuple of int or None, default -1\n    The axis or axes along which rows lie; None is "
         "all of them.",
     },

@@ -74,9 +74,10 @@ def choose():
         usable = list(modules)[: list(modules).index(bound) + 1] if bound in modules else list(modules)
         kernels = importlib.import_module(modules[usable[-1]]).kernels
     except ImportError as error:
+        reason = f"nothing compiled can be imported: {error}"
         if wish == "compiled":
-            raise ImportError(f"PYACTX_IMPLEMENTATION=compiled, but nothing compiled can be imported: {error}") from error
-        return pure_python(f"nothing compiled can be imported: {error}")
+            raise ImportError(f"PYACTX_IMPLEMENTATION=compiled, but {reason}") from error
+        return pure_python(reason)
     return SimpleNamespace(
         name="compiled", compiled=True, reason="PYACTX_IMPLEMENTATION=compiled" if wish == "compiled" else "available",
         instruction_set=usable[-1], available=tuple(modules), driver=_driver, kernels=kernels)

@@ -298,8 +298,8 @@ def leaky_relu_gradient(x, negative_slope, *, m):
     aliases=("parametric_relu",),
     formula="f(x) = x for x > 0, else weight x",
     derivative_formula="f'(x) = 1 for x > 0, else weight",
-    note="At the kink x = 0 the derivative is weight, limited to [0, 1], and the gradient of weight is 0.  For a negative "
-    "weight the output does not tell on which side of the kink x was: `backward_from_output` is NaN.",
+    note="At the kink x = 0 the derivative is weight, limited to [0, 1], and the gradient of weight is 0.  For a "
+    "negative weight the output does not tell on which side of the kink x was: `backward_from_output` is NaN.",
     max_ulp=EXACT,
     references=["He, Zhang, Ren & Sun (2015), Delving Deep into Rectifiers, arXiv:1502.01852"],
     properties=Properties(

@@ -71,7 +71,7 @@ class Plugin:
     def _load(self):
         try:
             found = self.entry_point.load()
-        except Exception as error:  # noqa: BLE001 - whatever a plugin does at import
+        except Exception as error:
             self.failure = f"failed to import: {str(error) or type(error).__name__}", error
             return
         if not isinstance(found, Activation):

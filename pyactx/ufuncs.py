@@ -1,7 +1,7 @@
 """The ufuncs behind the activations, each under its own name, so that it pickles: ``pyactx.ufuncs.sigmoid``.
 
-Beside the value there are ``sigmoid_derivative``, ``sigmoid_backward`` and so on, with the parameters as further inputs.
-They are made when first asked for.
+Beside the value there are ``sigmoid_derivative``, ``sigmoid_backward`` and so on, with the parameters as further
+inputs.  They are made when first asked for.
 """
 
 from pyactx._registry import registry

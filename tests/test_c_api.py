@@ -232,7 +232,7 @@ def test_only_a_value(compiled):
     assert [operation.operation for operation in mine.operations()] == ["forward"] and mine.reference is None
     check_activation(mine)
     with pytest.raises(AttributeError, match="mine has no backward"):
-        mine.backward
+        mine.backward  # noqa: B018
 
 
 def test_operations_for_one_dtype_only_are_not_offered(compiled):
@@ -310,7 +310,7 @@ def test_a_wrong_reference_is_noticed(compiled):
 
 def test_it_is_pickled_by_its_registered_name_or_not_at_all(compiled):
     mine = pyactx.Activation.from_kernel("mine", capsule_of(copy_of(pyactx.relu)))
-    with pytest.raises(pickle.PicklingError, match="mine: cannot be pickled; .* register it"):
+    with pytest.raises(pickle.PicklingError, match=r"mine: cannot be pickled; .* register it"):
         pickle.dumps(mine)
     pyactx.register(mine)
     assert pickle.loads(pickle.dumps(mine)) is mine

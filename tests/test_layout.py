@@ -1,4 +1,4 @@
-"""What goes in and what comes out: layouts, out, dtypes, ufunc keywords, arrays of other kinds.  Always the same bits."""
+"""What goes in and what comes out: layouts, out, dtypes, ufunc keywords, other arrays.  Always the same bits."""
 
 import numpy as np
 import pytest
@@ -156,7 +156,7 @@ def test_a_python_parameter_never_widens(elementwise):
 def test_array_parameters(elementwise, dtype):
     """Broadcast as in NumPy, along an axis, one for each element: as if each element were computed by itself."""
     x = np.random.default_rng(14).normal(size=(4, 700, 3)).astype(dtype)
-    for name in elementwise.parameters:
+    for _ in elementwise.parameters:
         for shape, axis in [((3,), None), ((700,), 1), ((700, 1), None), ((4, 700, 3), None), ((1,), 0), ((4,), 0),
                             ((700,), -2)]:
             value = np.random.default_rng(15).uniform(-0.5, 1.5, shape).astype(dtype)

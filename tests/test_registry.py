@@ -57,7 +57,7 @@ def test_names_are_canonical_and_sorted():
 def test_names_of_a_kind():
     kinds = {activation.kind for _, activation in BUILTIN}
     by_kind = [pyactx.names(kind=kind) for kind in kinds]
-    assert sorted(sum(by_kind, [])) == pyactx.names()
+    assert sorted(name for names in by_kind for name in names) == pyactx.names()
     for kind in kinds:
         assert {registry[name].kind for name in pyactx.names(kind=kind)} == {kind}
 

@@ -45,7 +45,7 @@ def test_says_what_is_wrong(text):
 
 
 def test_needs_an_activation():
-    with pytest.raises(TypeError, match="check_activation: needs a pyactx.Activation, got function"):
+    with pytest.raises(TypeError, match=r"check_activation: needs a pyactx\.Activation, got function"):
         check_activation(bent)
 
 

@@ -104,7 +104,7 @@ def constants():
         grid = [low + (high - low) * i / 4000 for i in range(4001)]
         error = max(weight(x) * abs(mpmath.polyval([mpf(c) for c in rounded[::-1]], x) - target(x)) for x in grid)
         for power, value in enumerate(rounded):
-            yield f"{name}_{power}", value, f"relative error of the whole polynomial 2^{float(mpmath.log(error, 2)):.1f}"
+            yield f"{name}_{power}", value, f"relative error of the polynomial 2^{float(mpmath.log(error, 2)):.1f}"
 
 
 def main():

@@ -1,8 +1,9 @@
 """The extension module: what pyproject.toml cannot say."""
 
-import pyactx
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+
+import pyactx
 
 kernel = Extension("pyactx_swoosh._kernel", ["src/pyactx_swoosh/_kernel.pyx"], include_dirs=[pyactx.get_include()])
 

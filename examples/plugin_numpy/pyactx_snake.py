@@ -5,6 +5,7 @@ broadcasts, and makes `backward` and `value_and_derivative` of them.  It silence
 """
 
 import numpy as np
+
 import pyactx
 
 

@@ -1,4 +1,5 @@
 import numpy as np
+
 import pyactx
 from pyactx.testing import check_activation
 

@@ -5,8 +5,8 @@ pyactx itself is not compiled they are what runs.
 """
 
 import numpy as np
-import pyactx
 
+import pyactx
 from pyactx_swoosh._kernel import swoosh_kernel
 
 

@@ -1,0 +1,1 @@
+imports = []  # of modules that fail

@@ -1,1 +1,4 @@
+from actx_bad import imports
+
+imports.append(__name__)
 raise OSError("no room left")

@@ -1,4 +1,5 @@
 import numpy as np
+
 import pyactx
 
 misnamed = pyactx.Activation("another_name", forward=np.sin, aliases=["misnamed"])

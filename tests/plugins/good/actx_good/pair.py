@@ -4,6 +4,7 @@ import threading
 import time
 
 import numpy as np
+
 import pyactx
 
 first = pyactx.Activation("first", forward=np.sin)

@@ -1,6 +1,7 @@
 """An activation that is an attribute of an object."""
 
 import numpy as np
+
 import pyactx
 
 

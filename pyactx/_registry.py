@@ -11,7 +11,7 @@ import re
 import threading
 import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
 
@@ -21,6 +21,7 @@ from pyactx.activation import Activation
 from pyactx.errors import DuplicateActivationError, PluginConflictWarning, PluginError, UnknownActivationError
 
 GROUP = "pyactx.activations"
+KINDS = ("elementwise", "axiswise", "gated", "random")
 
 
 def normalized(name):
@@ -30,6 +31,10 @@ def normalized(name):
 
 def normalized_distribution(name):
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def failed_to_import(error):
+    return f"failed to import: {str(error) or type(error).__name__}", error
 
 
 class Plugin:
@@ -43,7 +48,7 @@ class Plugin:
         self.qualified_name = f"{normalized_distribution(self.distribution)}:{self.name}"
         self.activation = None
         self.failure = None  # what went wrong, and the exception behind it
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a module's __getattr__ may ask for its own activation
 
     def __str__(self):
         return f"{self.distribution} {self.version}"
@@ -58,11 +63,17 @@ class Plugin:
         """Return the activation, or raise PluginError; what came of it the first time is kept."""
         if self.activation is None and self.failure is None:
             # Outside the lock, which would wait for that of an import that may in turn be waiting for ours.
-            with suppress(Exception):
+            try:
                 import_module(self.entry_point.module)
+                failure = None
+            except Exception as error:  # whatever a plugin does at import
+                failure = failed_to_import(error)
             with self.lock:
                 if self.activation is None and self.failure is None:
-                    self._load()
+                    if failure:
+                        self.failure = failure
+                    else:
+                        self._load()
         if self.activation is None:
             cause, error = self.failure
             raise PluginError(self.name, self.distribution, self.version, self.entry_point.value, cause) from error
@@ -72,7 +83,7 @@ class Plugin:
         try:
             found = self.entry_point.load()
         except Exception as error:
-            self.failure = f"failed to import: {str(error) or type(error).__name__}", error
+            self.failure = failed_to_import(error)
             return
         if not isinstance(found, Activation):
             self.failure = f"is not a pyactx.Activation but a {type(found).__name__}", None
@@ -162,7 +173,8 @@ class Registry(Mapping):
             by_name.setdefault(normalized(plugin.name), []).append(plugin)
         for key, offered in by_name.items():
             if key in self._builtin:
-                self._warn(f"{offered[0].name!r} is built in; that of {offered[0]} is at {offered[0].qualified_name!r}")
+                others = ", ".join(f"{p} is at {p.qualified_name!r}" for p in offered)
+                self._warn(f"{offered[0].name!r} is built in; that of {others}")
             elif len(offered) > 1:
                 others = ", ".join(f"{p} (at {p.qualified_name!r})" for p in offered[1:])
                 self._warn(f"{offered[0].name!r} is offered by {offered[0]}, which is taken, and by {others}")
@@ -199,9 +211,16 @@ class Registry(Mapping):
 
         Parameters
         ----------
-        kind : {"elementwise", "axiswise"}, optional
+        kind : {"elementwise", "axiswise", "gated", "random"}, optional
             Only those.  The kind of a plugin is known once it has been loaded.
+
+        Raises
+        ------
+        ValueError
+            If `kind` is another.
         """
+        if kind is not None and kind not in KINDS:
+            raise ValueError(f"names: kind must be one of {', '.join(KINDS)}, got {kind!r}")
         known = {}
         for activation in (*self._builtin.values(), *self._state.registered.values()):
             if self._in_process(activation.name) is activation:

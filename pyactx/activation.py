@@ -232,31 +232,28 @@ class Activation(Operation):
         ImportError
             If pyactx is not compiled and there is no `reference`.
         """
-        driver = implementation.driver
-        if not implementation.compiled:
-            if reference is None:
-                raise ImportError(f"{name}: a compiled kernel needs the compiled implementation, and it has no "
-                                  f"reference; pyactx.show_config() tells why it is not there")
-            return reference
-        try:
-            described = driver.describe(kernel)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
-        if parameters is None:
-            parameters = {key: REQUIRED if math.isnan(value) else value
-                          for key, value in described["parameters"].items()}
         _check_names(name, aliases)
+        if implementation.compiled:
+            try:
+                described = implementation.driver.describe(kernel)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name}: {error}") from None
+            formulas, kind = {}, described["kind"]
+            known = {key: REQUIRED if math.isnan(value) else value for key, value in described["parameters"].items()}
+        elif reference is not None:
+            kernel, formulas, kind = None, reference._definition.formulas, reference.kind
+            known = dict(reference.parameters)
+        else:
+            raise ImportError(f"{name}: a compiled kernel needs the compiled implementation, and it has no reference; "
+                              f"pyactx.show_config() tells why it is not there")
+        chosen = _checked_parameters(name, known if parameters is None else parameters)
+        if len(chosen) != len(known):
+            raise ValueError(f"{name}: the kernel has {len(known)} parameters, parameters has {len(chosen)}")
         definition = Definition(
-            name, {}, kind=described["kind"], aliases=aliases, properties=properties,
-            parameters=_checked_parameters(name, parameters),
-            summary=doc or (reference and reference._definition.summary),
-        )
-        if len(definition.parameters) != len(described["parameters"]):
-            raise ValueError(f"{name}: the kernel has {len(described['parameters'])} parameters, parameters has "
-                             f"{len(definition.parameters)}")
-        self = cls.__new__(cls)
-        self._assemble(definition, kernel, described["operations"])
-        self.__dict__.update(_reference=reference, __module__=sys._getframe(1).f_globals.get("__name__", __name__))
+            name, formulas, kind=kind, parameters=chosen, aliases=aliases, properties=properties,
+            summary=doc or (reference and reference._definition.summary))
+        self = cls._from_definition(definition, kernel, sys._getframe(1).f_globals.get("__name__", __name__))
+        self.__dict__["_reference"] = reference
         return self
 
     @classmethod

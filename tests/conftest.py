@@ -99,6 +99,10 @@ def compiled():
         pytest.skip(f"needs compiled kernels: {chosen.reason}")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--wheel", help="the wheel of pyactx that test_plugins.py installs")
+
+
 def pytest_report_header():
     missing = [reason for reason in MISSING.values() if reason]
     return [f"pyactx {pyactx.__version__} from {pyactx.__path__[0]}, implementations: "

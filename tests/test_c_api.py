@@ -321,7 +321,7 @@ def test_without_compiled_pyactx_the_reference_is_used():
     script = """
 import pyactx
 wave = pyactx.Activation("wave", forward=lambda x: x)
-assert pyactx.Activation.from_kernel("wave", None, reference=wave) is wave
+assert pyactx.Activation.from_kernel("wave", None, reference=wave)(2.0) == 2.0
 try:
     pyactx.Activation.from_kernel("wave", None)
 except ImportError as error:
@@ -330,3 +330,16 @@ except ImportError as error:
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
                          env={**os.environ, "PYACTX_IMPLEMENTATION": "python"})
     assert run.stdout.startswith("wave: a compiled kernel needs the compiled implementation, and it has no reference")
+
+
+def test_names_are_the_same_where_nothing_is_compiled():
+    """from_kernel gives what it was asked for: in pure Python with the formulas of the reference."""
+    script = """
+import numpy as np, pyactx
+reference = pyactx.Activation("another_name", forward=np.sin, derivative=np.cos)
+mine = pyactx.Activation.from_kernel("mine", None, reference=reference, aliases=["ours"], doc="Mine.")
+print(mine.name, mine.aliases, mine.__doc__.splitlines()[0], mine.derivative(0.0), mine.reference is mine)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
+                         env={**os.environ, "PYACTX_IMPLEMENTATION": "python"})
+    assert run.stdout == "mine ('ours',) Mine. 1.0 True\n"

@@ -183,6 +183,11 @@ def test_override_replaces_a_builtin_and_unregister_restores_it(name, aliases):
     assert pyactx.names() == sorted(name for name, _ in BUILTIN)
 
 
+def test_names_of_an_unknown_kind():
+    with pytest.raises(ValueError, match="names: kind must be one of elementwise, axiswise, gated, random, got 'soft'"):
+        pyactx.names(kind="soft")
+
+
 def test_an_override_in_another_spelling_is_listed_once():
     pyactx.register(make("LeakyRelu"), override=True)
     assert [name for name in registry if registry[name].name == "LeakyRelu"] == ["LeakyRelu"]

@@ -64,7 +64,7 @@ def extension(name, source, flags=(), link_flags=(), optional=not REQUIRED):
         f"pyactx.{name}",
         [source],
         include_dirs=["src", "pyactx/include", numpy.get_include()],
-        depends=[str(path) for pattern in ("*.h", "*.def") for path in Path("src").glob(pattern)],
+        depends=["setup.py", "pyactx/include/pyactx.h", *map(str, Path("src").glob("*.[hd]*"))],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         extra_compile_args=[*FLAGS, *flags],
         extra_link_args=[*LINK_FLAGS, *link_flags],

@@ -229,6 +229,7 @@ def setup(peers, dtype):
         "versions": {"pyactx": config["version"], **versions, "Python": config["python"]},
         "processor": processor(),
         "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "implementation": config["implementation"]["name"],
         "instruction_set": config["instruction_set"]["used"],
         "threads": config["threads"]["number"],
@@ -238,7 +239,8 @@ def setup(peers, dtype):
 
 def show_setup(facts):
     print(", ".join(f"{name} {version}" for name, version in facts["versions"].items()))
-    print(f"{facts['processor']}, {facts['cores']} cores; pyactx: {facts['implementation']}, "
+    load = "" if facts["load"] is None else f" with a load of {facts['load']} before the start"
+    print(f"{facts['processor']}, {facts['cores']} cores{load}; pyactx: {facts['implementation']}, "
           f"{facts['instruction_set']}; threads: {facts['threads']}; dtype: {facts['dtype']}", flush=True)
 
 

@@ -54,7 +54,7 @@ ctypedef fused real:
 
 cdef enum:
     MAX_OPERANDS = 3 + 8        # MAX_ARRAYS + MAX_PARAMETERS
-    WORK_PER_THREAD = 1 << 16   # in copied elements; below this, waking a thread costs more than it saves
+    WORK_PER_THREAD = 1 << 17   # in copied elements; below this, waking a thread costs more than it saves
     WORK_WITHOUT_GIL = 1 << 14  # below this, another thread would not get far before we want the GIL back
 
 OPERATIONS = ("forward", "derivative", "backward", "backward_from_output", "value_and_derivative", "parameter_gradient")

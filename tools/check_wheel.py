@@ -1,7 +1,13 @@
-"""Check what is in a wheel: python tools/check_wheel.py WHEEL...
+"""Check wheels before they are published: python tools/check_wheel.py WHEEL...
 
-Prints the compiled modules and the size of each wheel, and exits 1 where something is missing, does not belong, or is
-linked with what it must not be linked with.
+Says what is in each wheel, and exits 1 if
+  - it has more than 2 MB, lacks a file of the package, or holds one that does not belong there,
+  - an extension module of its platform is missing,
+  - a module other than _omp is linked with OpenMP,
+  - a kernel calls anything but Python and memcpy, in particular the C library's mathematics,
+  - loading a module runs code of its own, or a kernel changes the floating-point environment: the start-up code that
+    -ffast-math links in turns every subnormal number of the process into zero.
+The last three are for Linux, and need readelf and objdump.
 """
 
 import re
@@ -11,51 +17,73 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 MOST_BYTES = 2_000_000
-NEEDED = ["py.typed", "__init__.pyi", "__init__.pxd", "_driver.pyx", "_omp.pyx", "include/pyactx.h"]
-FORBIDDEN = re.compile(r"\.(c|o|py[co])$|^(tests|src|tools|examples|benchmarks)/")
+SOURCES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pyactx").rglob("*")
+           if path.suffix in (".py", ".pyi", ".pyx", ".pxd", ".h") or path.name == "py.typed"}
+METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
+
+
+def expected_modules(platform):
+    names = {"_driver", "_kernels_baseline"}
+    if re.search("x86_64|amd64|universal2", platform):
+        names |= {"_kernels_avx2", "_kernels_avx512"}
+    return names if "macosx" in platform else names | {"_omp"}
 
 
 def problems(wheel):
     """Yield what is wrong with a wheel."""
-    if wheel.stat().st_size > MOST_BYTES:
-        yield f"has {wheel.stat().st_size} bytes, more than {MOST_BYTES}"
     with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:
-        names = archive.namelist()
-        for name in NEEDED:
-            if f"pyactx/{name}" not in names:
-                yield f"lacks pyactx/{name}"
-        for name in filter(FORBIDDEN.search, names):
-            yield f"holds {name}"
-        modules = [name for name in names if name.startswith("pyactx/") and name.endswith((".so", ".pyd"))]
-        print(f"{wheel.name}: {wheel.stat().st_size} bytes, {', '.join(Path(m).name.split('.')[0] for m in modules)}")
-        if not any("_driver" in module for module in modules):
-            yield "has no compiled driver"
-        for module in modules:
-            if module.endswith(".so") and sys.platform == "linux":
-                yield from linked(Path(archive.extract(module, folder)))
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+        modules = {name.split("/")[-1].split(".")[0]: name for name in names
+                   if re.fullmatch(r"pyactx/[^/]*\.(so|pyd)", name)}
+        libraries = {name for name in names if re.match(r"pyactx(\.libs|/\.dylibs)/", name)}
+        metadata = {name.partition(".dist-info/")[2] for name in names if ".dist-info/" in name}
+        size = wheel.stat().st_size
+        print(f"{wheel.name}: {size} bytes, {len(SOURCES)} source files, modules {', '.join(sorted(modules))}; "
+              f"with it: {', '.join(sorted(name.split('/')[-1] for name in libraries)) or 'nothing'}")
+        if size > MOST_BYTES:
+            yield f"has {size} bytes, more than {MOST_BYTES}"
+        for name in sorted(SOURCES - names) + sorted(METADATA - metadata):
+            yield f"lacks {name}"
+        for name in sorted(names - SOURCES - libraries - set(modules.values())):
+            if ".dist-info/" not in name:
+                yield f"holds {name}"
+        for name in sorted(expected_modules(wheel.stem.split("-")[-1]) ^ set(modules)):
+            yield f"{'has an unexpected' if name in modules else 'lacks the'} module {name}"
+        for name, member in sorted(modules.items()):
+            with archive.open(member) as file:
+                if file.read(4) == b"\x7fELF":
+                    yield from linked(name, archive.extract(member, folder))
 
 
-def linked(module):
-    """Yield what a shared object must not have: OpenMP outside _omp, a start-up that flushes subnormal numbers."""
-    needed = re.findall(r"NEEDED.*\[(.*?)\]", readelf("--dynamic", module))
-    if any("omp" in library for library in needed) and not module.name.startswith("_omp."):
-        yield f"links {module.name} with OpenMP"
-    if any("libm." in library for library in needed) and module.name.startswith("_kernels"):
-        yield f"links {module.name} with the C library's mathematics"
-    if "set_fast_math" in readelf("--symbols", module):
-        yield f"has the start-up code of -ffast-math in {module.name}"
+def linked(name, path):
+    """Yield what is wrong with a module of Linux."""
+    libraries = re.findall(r"NEEDED.*\[(.*)\]", output("readelf", "--dynamic", "--wide", path))
+    if name != "_omp" and any("omp" in library for library in libraries):
+        yield f"links {name} with OpenMP"
+    # One pointer is that of the compiler itself.
+    start_up = re.search(r" \.init_array +INIT_ARRAY +\w+ +\w+ +(\w+)", output("readelf", "--sections", "--wide", path))
+    if start_up and int(start_up[1], 16) > 8:
+        yield f"runs code when {name} is loaded"
+    if name.startswith("_kernels"):
+        calls = re.findall(r" UND +([^@\s]+)", output("readelf", "--dyn-syms", "--wide", path))
+        foreign = [call for call in calls if not re.match(r"_|Py|mem(cpy|move|set)$", call)]
+        if foreign:
+            yield f"calls {', '.join(foreign)} in {name}"
+        if re.search(r"\bv?ldmxcsr\b|\bmsr\s+fpcr\b", output("objdump", "--disassemble", "--no-show-raw-insn", path)):
+            yield f"changes the floating-point environment in {name}"
 
 
-def readelf(what, module):
-    return subprocess.run(["readelf", what, "--wide", module], capture_output=True, text=True, check=True).stdout
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def main():
-    found = [(wheel, problem) for wheel in map(Path, sys.argv[1:]) for problem in problems(wheel)]
-    for wheel, problem in found:
-        print(f"{wheel.name}: {problem}", file=sys.stderr)
-    return 1 if found or len(sys.argv) < 2 else 0
+    wheels = [Path(name) for name in sys.argv[1:]]
+    found = [f"{wheel.name} {problem}" for wheel in wheels for problem in problems(wheel)]
+    print(*found, sep="\n", end="\n" if found else "", file=sys.stderr)
+    return 1 if found or not wheels else 0
 
 
 if __name__ == "__main__":

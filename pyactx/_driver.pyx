@@ -184,9 +184,12 @@ cdef void scatter(const real *source, char *target, cnp.npy_intp step, ptrdiff_t
         (<real *> (target + i * step))[0] = source[i]
 
 
-cdef void elementwise(char **operands, const cnp.npy_intp *steps, ptrdiff_t n, const loop_data *data,
-                      const real *zero) noexcept nogil:
-    """One inner loop: contiguous operands as they are, everything else through small buffers."""
+cdef void elementwise(const real *no_array, char **operands, const cnp.npy_intp *steps, ptrdiff_t n,
+                      const loop_data *data) noexcept nogil:
+    """One inner loop: contiguous operands as they are, everything else through small buffers.
+
+    `no_array` only says which type `real` is.
+    """
     cdef work whole = make_work(data)
     cdef int inputs = operation_inputs(data.operation)
     cdef int arrays = inputs + operation_outputs(data.operation)
@@ -238,8 +241,8 @@ cdef void elementwise(char **operands, const cnp.npy_intp *steps, ptrdiff_t n, c
         start += m
 
 
-cdef void axiswise(char **operands, const cnp.npy_intp *steps, ptrdiff_t rows, ptrdiff_t length,
-                   const loop_data *data, const real *zero) noexcept nogil:
+cdef void axiswise(const real *no_array, char **operands, const cnp.npy_intp *steps, ptrdiff_t rows, ptrdiff_t length,
+                   const loop_data *data) noexcept nogil:
     """One inner loop over rows, whose elements may lie apart."""
     cdef work whole = make_work(data)
     cdef int inputs = operation_inputs(data.operation)
@@ -284,17 +287,15 @@ cdef extern from "Python.h":
 cdef void ufunc_loop(char **operands, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps,
                      void *data) noexcept nogil:
     cdef const loop_data *loop = <const loop_data *> data
-    cdef double zero_double = 0
-    cdef float zero_float = 0
     if loop.kernel.kind == PYACTX_AXISWISE:
         if loop.is_double:
-            axiswise(operands, steps, dimensions[0], dimensions[1], loop, &zero_double)
+            axiswise(<const double *> NULL, operands, steps, dimensions[0], dimensions[1], loop)
         else:
-            axiswise(operands, steps, dimensions[0], dimensions[1], loop, &zero_float)
+            axiswise(<const float *> NULL, operands, steps, dimensions[0], dimensions[1], loop)
     elif loop.is_double:
-        elementwise(operands, steps, dimensions[0], loop, &zero_double)
+        elementwise(<const double *> NULL, operands, steps, dimensions[0], loop)
     else:
-        elementwise(operands, steps, dimensions[0], loop, &zero_float)
+        elementwise(<const float *> NULL, operands, steps, dimensions[0], loop)
 
 
 # NumPy copies neither the tables nor the texts of a ufunc, and a ufunc lives as long as anybody holds it.

@@ -26,6 +26,7 @@ from pyactx._driver cimport (
 
 import sys
 import warnings
+from importlib import import_module
 
 cnp.import_array()
 cnp.import_umath()
@@ -80,8 +81,8 @@ cdef void load_parallel() noexcept with gil:
     if parallel_state != UNKNOWN:
         return
     try:
-        from pyactx import _omp
-        parallel = <parallel_run> PyCapsule_GetPointer(_omp.run_capsule, "pyactx.parallel_run")
+        omp = import_module("pyactx._omp")
+        parallel = <parallel_run> PyCapsule_GetPointer(omp.run_capsule, "pyactx.parallel_run")
         parallel_state = PRESENT
     except ModuleNotFoundError:
         parallel_failure = "built without OpenMP"

@@ -1,11 +1,12 @@
 """The pure-Python twin of _driver: the same names, without a direct path, without threads."""
 
 import os
+import threading
 
 import numpy as np
 
 _process_threads = 1
-_caller_threads = 0
+_caller = threading.local()
 _forked = False
 
 
@@ -28,13 +29,13 @@ def set_process_threads(threads):
 
 
 def set_caller_threads(threads):
-    global _caller_threads
-    former, _caller_threads = _caller_threads, threads
+    former = getattr(_caller, "threads", 0)
+    _caller.threads = threads
     return former
 
 
 def get_threads():
-    return 1 if _forked else _caller_threads or _process_threads
+    return 1 if _forked else getattr(_caller, "threads", 0) or _process_threads
 
 
 def is_forked_child():

@@ -63,9 +63,8 @@ def choose():
     if wish == "python":
         return pure_python("PYACTX_IMPLEMENTATION=python")
     try:
-        from pyactx import _driver
-
-        modules = available(_driver)
+        driver = importlib.import_module("pyactx._driver")
+        modules = available(driver)
         if not modules:
             raise ImportError("no module of compiled kernels is installed")
         if bound and bound not in modules and not (bound == "baseline" and "neon" in modules):
@@ -80,7 +79,7 @@ def choose():
         return pure_python(reason)
     return SimpleNamespace(
         name="compiled", compiled=True, reason="PYACTX_IMPLEMENTATION=compiled" if wish == "compiled" else "available",
-        instruction_set=usable[-1], available=tuple(modules), driver=_driver, kernels=kernels)
+        instruction_set=usable[-1], available=tuple(modules), driver=driver, kernels=kernels)
 
 
 implementation = choose()

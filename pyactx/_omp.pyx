@@ -12,8 +12,10 @@ cdef extern from *:
     #include <omp.h>
     #else
     static int omp_get_max_threads(void) { return 1; }
-    static int omp_get_thread_limit(void) { return 1; }
     static int omp_in_parallel(void) { return 0; }
+    #endif
+    #if !defined(_OPENMP) || _OPENMP < 200805 /* OpenMP 2.0, which is what MSVC has */
+    static int omp_get_thread_limit(void) { return 1 << 15; }
     #endif
     """
     int omp_get_max_threads() noexcept nogil

@@ -5,6 +5,10 @@
  */
 #include <Python.h>
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#pragma fp_contract(off) /* the correct but slower way on Windows; wheels have clang-cl */
+#endif
+
 #include "pyactx.h"
 #include "vecmath.h"
 

@@ -1,3 +1,3 @@
-/* Every kernel for x86-64-v4: AVX-512 F, BW, CD, DQ, VL.  setup.py gives the compiler flags. */
+/* Every kernel for AVX-512 F, BW, CD, DQ and VL.  setup.py gives the compiler flags. */
 #define PYACTX_ISA avx512
 #include "kernels.h"

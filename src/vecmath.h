@@ -20,7 +20,7 @@
 
 #define v_square(x) ((x) * (x))
 
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__) || defined(_M_ARM64)
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
 #define v_fma(a, b, c) __builtin_fma((a), (b), (c))
 #else
 /* Without the instruction a call to fma() would cost more than the whole kernel: only the accuracy bounds hold. */

@@ -236,3 +236,6 @@ def test_without_openmp(compiled):
     """
     assert run(script) == ("['pyactx: OpenMP cannot be loaded, calls are serial: libgomp.so.1: cannot open shared "
                            "object file'] False\n")
+    # Where it was not built at all, as on macOS, that is no reason to warn.
+    absent = script.replace("ImportError(", "ModuleNotFoundError(")
+    assert run(absent) == "[] False\n"

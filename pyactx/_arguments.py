@@ -27,21 +27,21 @@ def call(operation, arguments, keywords):
     if any(map(is_foreign, arrays)) or (out is not None and any(map(is_foreign, as_tuple(out)))):
         return call_foreign(operation, arrays, axis, out, options)
     if not elementwise:
-        axis = checked_axes(label, axis, np.ndim(arrays[0]), np.shape(arrays[0]))
+        shape = broadcast_shape(label, dict(zip(bound, arrays)), {})
+        axis = checked_axes(label, axis, len(shape), shape)
+        arrays = [x if np.shape(x) == shape else np.broadcast_to(x, shape, subok=True) for x in arrays]
     elif axis is not None:
         arrays = along_axis(operation, dict(zip(bound, arrays)), axis)
     dtype = result_dtype(label, arrays, options)
     if out is not None or options or not can_broadcast(arrays):
         shape = broadcast_shape(label, dict(zip(bound, arrays)), options)
         options["out"] = checked_out(operation, out, shape, dtype, options.get("casting", "same_kind"))
-    # A Python number never widens the dtype.
-    arrays = [dtype.type(x) if type(x) in NUMBERS else x for x in arrays]
-    if elementwise:
-        if not options and all(x.dtype == dtype for x in arrays):  # nothing is cast that could overflow
-            return operation.ufunc(*arrays)
-        with np.errstate(all="ignore"):
+    if elementwise and not options and all(type(x) not in NUMBERS and x.dtype == dtype for x in arrays):
+        return operation.ufunc(*arrays)
+    with np.errstate(all="ignore"):  # of what overflows when it is cast
+        arrays = [dtype.type(x) if type(x) in NUMBERS else x for x in arrays]  # a number never widens the dtype
+        if elementwise:
             return operation.ufunc(*arrays, **options)
-    with np.errstate(all="ignore"):
         return call_rows(operation.ufunc, arrays, axis, options)
 
 
@@ -232,7 +232,6 @@ def call_rows(ufunc, arrays, axes, options):
         return ufunc(*arrays, axis=axes[0], **options)
     (out,) = options.pop("out", (None,))
     last = tuple(range(-len(axes), 0))
-    arrays = np.broadcast_arrays(*arrays, subok=True)
     moved = [np.moveaxis(array, axes, last) for array in arrays]
     shape = moved[0].shape
     row = math.prod(shape[len(shape) - len(axes) :])

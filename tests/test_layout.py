@@ -64,6 +64,14 @@ def test_axes(axiswise, axis, dtype):
         np.testing.assert_allclose(expected.sum(axis=axes or ()), 1 if axes else expected, rtol=1e-6)
 
 
+def test_rows_are_those_of_the_broadcast_arrays(axiswise, dtype):
+    x = np.random.default_rng(24).normal(size=(2, 3, 4)).astype(dtype)
+    grad = np.random.default_rng(25).normal(size=4).astype(dtype)
+    for axis in (0, 1, 2, -1, (0, 2), None):
+        full = axiswise.backward(np.ascontiguousarray(np.broadcast_to(grad, x.shape)), x, axis=axis)
+        assert same(axiswise.backward(grad, x, axis=axis), full)
+
+
 def test_zero_dimensional_rows(axiswise):
     assert axiswise(3.0) == axiswise(3.0, axis=None) == axiswise(3.0, axis=0) == (axiswise.name == "softmax")
     assert isinstance(axiswise(3.0), np.float64)

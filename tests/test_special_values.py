@@ -33,6 +33,14 @@ def test_no_warnings(activation):
     testing.check_infinities(activation, testing.values_of(activation, None))
 
 
+def test_a_parameter_that_overflows_gives_no_warning(elementwise):
+    """pytest makes a warning an error."""
+    x = np.float32([[-2, 3], [-4, 5]])
+    for name in elementwise.parameters:
+        for array in (x, x[:, ::-1][:, ::-1], x.T, x[0, 0]):
+            assert np.isinf(elementwise(array, **{name: 1e300})[array < 0]).all()
+
+
 def test_zeros_keep_their_sign(elementwise, dtype):
     if elementwise.properties.range[0] < 0:
         values = testing.values_of(elementwise, None)

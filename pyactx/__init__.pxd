@@ -11,6 +11,11 @@ cdef extern from "pyactx.h" nogil:
     enum:
         PYACTX_ELEMENTWISE
         PYACTX_AXISWISE
+        PYACTX_REDUCTION
+        PYACTX_GATED
+
+    enum:
+        PYACTX_ROWS
 
     ctypedef void pyactx_map_f32(const float *x, float *y, ptrdiff_t n, const float *params) noexcept
     ctypedef void pyactx_map_f64(const double *x, double *y, ptrdiff_t n, const double *params) noexcept
@@ -35,6 +40,21 @@ cdef extern from "pyactx.h" nogil:
         pyactx_pair_f64 *value_and_derivative
         pyactx_product_f64 **parameter_gradients
 
+    ctypedef void pyactx_gated_backward_f32(const float *grad, const float *gate, const float *up, float *gate_gradient, float *up_gradient, ptrdiff_t n, const float *params) noexcept
+    ctypedef void pyactx_gated_backward_f64(const double *grad, const double *gate, const double *up, double *gate_gradient, double *up_gradient, ptrdiff_t n, const double *params) noexcept
+    ctypedef void pyactx_gated_gradient_f32(const float *grad, const float *gate, const float *up, float *y, ptrdiff_t n, const float *params) noexcept
+    ctypedef void pyactx_gated_gradient_f64(const double *grad, const double *gate, const double *up, double *y, ptrdiff_t n, const double *params) noexcept
+
+    ctypedef struct pyactx_gated_f32:
+        pyactx_product_f32 *forward
+        pyactx_gated_backward_f32 *backward
+        pyactx_gated_gradient_f32 **parameter_gradients
+
+    ctypedef struct pyactx_gated_f64:
+        pyactx_product_f64 *forward
+        pyactx_gated_backward_f64 *backward
+        pyactx_gated_gradient_f64 **parameter_gradients
+
     ctypedef struct pyactx_kernel:
         uint32_t struct_size
         uint32_t kind
@@ -47,3 +67,7 @@ cdef extern from "pyactx.h" nogil:
         pyactx_operations_f64 f64
         pyactx_operations_f32 each_f32
         pyactx_operations_f64 each_f64
+        pyactx_gated_f32 gated_f32
+        pyactx_gated_f64 gated_f64
+        pyactx_gated_f32 each_gated_f32
+        pyactx_gated_f64 each_gated_f64

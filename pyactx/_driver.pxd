@@ -27,13 +27,17 @@ cdef extern from "work.h" nogil:
         bint is_double
         bint each
         const void *params
-        void *arrays[3]
+        void *arrays[5]
         ptrdiff_t n
         ptrdiff_t unit
+        ptrdiff_t units
 
-    int operation_inputs(operation) noexcept
-    int operation_outputs(operation) noexcept
+    bint has_rows(const pyactx_kernel *) noexcept
+    int operation_inputs(const pyactx_kernel *, operation) noexcept
+    int operation_outputs(const pyactx_kernel *, operation) noexcept
+    bint is_number(const pyactx_kernel *, operation, int) noexcept
     bint has_each(const pyactx_kernel *, operation) noexcept
+    bint needs_each(const pyactx_kernel *, operation) noexcept
     bint has_operation(const pyactx_kernel *, operation) noexcept
     void compute_units(const work *, ptrdiff_t start, ptrdiff_t stop) noexcept
 

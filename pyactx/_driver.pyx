@@ -18,10 +18,12 @@ from libc.stdlib cimport free, malloc
 
 cimport numpy as cnp
 
-from pyactx cimport PYACTX_AXISWISE, PYACTX_ELEMENTWISE, PYACTX_KERNEL_CAPSULE, pyactx_kernel
+from pyactx cimport (
+    PYACTX_AXISWISE, PYACTX_ELEMENTWISE, PYACTX_GATED, PYACTX_KERNEL_CAPSULE, PYACTX_REDUCTION, pyactx_kernel,
+)
 from pyactx._driver cimport (
-    BLOCK, BUFFER, FORWARD, MAX_ARRAYS, MAX_PARAMETERS,
-    compute_units, has_each, has_operation, operation, operation_inputs, operation_outputs, parallel_run, work,
+    BLOCK, BUFFER, FORWARD, MAX_ARRAYS, MAX_PARAMETERS, compute_units, has_each, has_operation, has_rows, is_number,
+    needs_each, operation, operation_inputs, operation_outputs, parallel_run, work,
 )
 
 import sys
@@ -54,7 +56,7 @@ ctypedef fused real:
     double
 
 cdef enum:
-    MAX_OPERANDS = 3 + 8        # MAX_ARRAYS + MAX_PARAMETERS
+    ROWS_AT_ONCE = 1 << 16      # elements of rows that lie apart which are brought together for one run
     WORK_PER_THREAD = 1 << 17   # in copied elements; below this, waking a thread costs more than it saves
     WORK_WITHOUT_GIL = 1 << 14  # below this, another thread would not get far before we want the GIL back
 
@@ -134,20 +136,19 @@ cdef ptrdiff_t amount(const work *whole) noexcept nogil:
 
 cdef void run(const work *whole) noexcept nogil:
     """Compute everything, on as many threads as the work is worth."""
-    cdef ptrdiff_t units = (whole.n + whole.unit - 1) // whole.unit
     cdef ptrdiff_t threads
     if amount(whole) >= 2 * WORK_PER_THREAD and thread_limit() > 1:
         if parallel_state == UNKNOWN:
             load_parallel()
         if parallel_state == PRESENT:
-            threads = min(min(<ptrdiff_t> thread_limit(), amount(whole) // WORK_PER_THREAD), units)
+            threads = min(min(<ptrdiff_t> thread_limit(), amount(whole) // WORK_PER_THREAD), whole.units)
             threads = threads // parallel_call_enter()
             if threads > 1:
                 parallel(whole, <int> threads)
             parallel_call_leave()
             if threads > 1:
                 return
-    compute_units(whole, 0, units)
+    compute_units(whole, 0, whole.units)
 
 
 # ---- The loops behind the ufuncs -------------------------------------------------------------------------------------
@@ -167,10 +168,15 @@ cdef work make_work(const loop_data *data) noexcept nogil:
     whole.is_double = data.is_double
     whole.each = False
     whole.params = NULL
-    whole.arrays[0] = whole.arrays[1] = whole.arrays[2] = NULL
-    whole.n = 0
-    whole.unit = BLOCK
+    whole.n = whole.unit = whole.units = 0
     return whole
+
+
+cdef inline void set_size(work *whole, ptrdiff_t n, ptrdiff_t unit) noexcept nogil:
+    """Cut n elements into units."""
+    whole.n = n
+    whole.unit = unit
+    whole.units = (n + unit - 1) // unit if unit > 0 else 0
 
 
 cdef void gather(const char *source, cnp.npy_intp step, real *target, ptrdiff_t n) noexcept nogil:
@@ -192,15 +198,15 @@ cdef void elementwise(const real *no_array, char **operands, const cnp.npy_intp 
     `no_array` only says which type `real` is.
     """
     cdef work whole = make_work(data)
-    cdef int inputs = operation_inputs(data.operation)
-    cdef int arrays = inputs + operation_outputs(data.operation)
+    cdef int inputs = operation_inputs(data.kernel, data.operation)
+    cdef int arrays = inputs + operation_outputs(data.kernel, data.operation)
     cdef int n_params = data.kernel.n_params
     cdef real params[MAX_PARAMETERS * BUFFER]
     cdef real buffers[MAX_ARRAYS][BUFFER]
     cdef char *array[MAX_ARRAYS]
     cdef cnp.npy_intp step[MAX_ARRAYS]
     cdef bint contiguous = True
-    cdef bint each = False
+    cdef bint each = needs_each(data.kernel, data.operation)
     cdef ptrdiff_t start, m
     cdef ptrdiff_t most = BUFFER
     cdef int k
@@ -216,7 +222,7 @@ cdef void elementwise(const real *no_array, char **operands, const cnp.npy_intp 
     if contiguous and not each:
         for k in range(arrays):
             whole.arrays[k] = array[k]
-        whole.n = n
+        set_size(&whole, n, BLOCK)
         run(&whole)
         return
     whole.each = each and has_each(data.kernel, data.operation)
@@ -234,7 +240,7 @@ cdef void elementwise(const real *no_array, char **operands, const cnp.npy_intp 
         if each:
             for k in range(n_params):
                 gather(operands[inputs + k] + start * steps[inputs + k], steps[inputs + k], params + k * m, m)
-        whole.n = m
+        set_size(&whole, m, BUFFER)
         compute_units(&whole, 0, 1)
         for k in range(inputs, arrays):
             if step[k] != <cnp.npy_intp> sizeof(real):
@@ -242,42 +248,98 @@ cdef void elementwise(const real *no_array, char **operands, const cnp.npy_intp 
         start += m
 
 
+cdef inline cnp.npy_intp distance(cnp.npy_intp step) noexcept nogil:
+    return -step if step < 0 else step
+
+
+cdef void gather_rows(const char *source, cnp.npy_intp row_step, cnp.npy_intp step, real *target, ptrdiff_t rows,
+                      ptrdiff_t length) noexcept nogil:
+    """Lay rows end to end, along memory: where neighbours are those of the next row, row by row would read it all anew."""
+    cdef ptrdiff_t row, i
+    if distance(row_step) < distance(step):
+        for i in range(length):
+            for row in range(rows):
+                target[row * length + i] = (<const real *> (source + row * row_step + i * step))[0]
+    else:
+        for row in range(rows):
+            gather(source + row * row_step, step, target + row * length, length)
+
+
+cdef void scatter_rows(const real *source, char *target, cnp.npy_intp row_step, cnp.npy_intp step, ptrdiff_t rows,
+                       ptrdiff_t length) noexcept nogil:
+    cdef ptrdiff_t row, i
+    if distance(row_step) < distance(step):
+        for i in range(length):
+            for row in range(rows):
+                (<real *> (target + row * row_step + i * step))[0] = source[row * length + i]
+    else:
+        for row in range(rows):
+            scatter(source + row * length, target + row * row_step, step, length)
+
+
 cdef void axiswise(const real *no_array, char **operands, const cnp.npy_intp *steps, ptrdiff_t rows, ptrdiff_t length,
                    const loop_data *data) noexcept nogil:
     """One inner loop over rows, whose elements may lie apart."""
     cdef work whole = make_work(data)
-    cdef int inputs = operation_inputs(data.operation)
-    cdef int arrays = inputs + operation_outputs(data.operation)
-    cdef bint contiguous = True
+    cdef int inputs = operation_inputs(data.kernel, data.operation)
+    cdef int arrays = inputs + operation_outputs(data.kernel, data.operation)
+    cdef int n_params = data.kernel.n_params
+    cdef real params[MAX_PARAMETERS]
+    cdef char *array[MAX_ARRAYS]
+    cdef cnp.npy_intp row_step[MAX_ARRAYS]
+    cdef cnp.npy_intp step[MAX_ARRAYS]
+    cdef ptrdiff_t lengths[MAX_ARRAYS]
+    cdef real *buffers[MAX_ARRAYS]
     cdef real *buffer
-    cdef ptrdiff_t row
-    cdef int k
-    if length == 0 or rows == 0:
-        return
-    whole.unit = length
+    cdef bint contiguous = True
+    cdef bint each = False
+    cdef ptrdiff_t start, m, most
+    cdef int k, core = 0
+    # Steps: from row to row of every operand, then from element to element of those that have rows.
     for k in range(arrays):
-        contiguous = (contiguous and (length == 1 or steps[arrays + k] == <cnp.npy_intp> sizeof(real))
-                      and (rows == 1 or steps[k] == length * <cnp.npy_intp> sizeof(real)))
-    if contiguous:
+        array[k] = operands[k if k < inputs else k + n_params]
+        row_step[k] = steps[k if k < inputs else k + n_params]
+        if is_number(data.kernel, data.operation, k):
+            lengths[k], step[k] = 1, sizeof(real)
+        else:
+            lengths[k], step[k] = length, steps[arrays + n_params + core]
+            core += 1
+        contiguous = (contiguous and (lengths[k] <= 1 or step[k] == <cnp.npy_intp> sizeof(real))
+                      and (rows == 1 or row_step[k] == lengths[k] * <cnp.npy_intp> sizeof(real)))
+    for k in range(n_params):
+        params[k] = (<real *> operands[inputs + k])[0]
+        each = each or (steps[inputs + k] != 0 and rows > 1)
+    whole.params = params
+    whole.unit = length
+    if contiguous and not each:
         for k in range(arrays):
-            whole.arrays[k] = operands[k]
+            whole.arrays[k] = array[k]
+        whole.units = rows
         whole.n = rows * length
         run(&whole)
         return
-    buffer = <real *> malloc(arrays * length * sizeof(real))
+    most = 1 if each else max(1, min(rows, ROWS_AT_ONCE // max(length, 1)))
+    buffer = <real *> malloc(arrays * most * max(length, 1) * sizeof(real))
     if buffer == NULL:
         with gil:
             PyErr_NoMemory()
         return
-    whole.n = length
     for k in range(arrays):
-        whole.arrays[k] = buffer + k * length
-    for row in range(rows):
+        whole.arrays[k] = buffers[k] = buffer + k * most * max(length, 1)
+    start = 0
+    while start < rows:
+        m = min(most, rows - start)
         for k in range(inputs):
-            gather(operands[k] + row * steps[k], steps[arrays + k], buffer + k * length, length)
-        compute_units(&whole, 0, 1)
+            gather_rows(array[k] + start * row_step[k], row_step[k], step[k], buffers[k], m, lengths[k])
+        if each:
+            for k in range(n_params):
+                params[k] = (<real *> (operands[inputs + k] + start * steps[inputs + k]))[0]
+        whole.units = m
+        whole.n = m * length
+        run(&whole)
         for k in range(inputs, arrays):
-            scatter(buffer + k * length, operands[k] + row * steps[k], steps[arrays + k], length)
+            scatter_rows(buffers[k], array[k] + start * row_step[k], row_step[k], step[k], m, lengths[k])
+        start += m
     free(buffer)
 
 
@@ -288,7 +350,7 @@ cdef extern from "Python.h":
 cdef void ufunc_loop(char **operands, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps,
                      void *data) noexcept nogil:
     cdef const loop_data *loop = <const loop_data *> data
-    if loop.kernel.kind == PYACTX_AXISWISE:
+    if has_rows(loop.kernel):
         if loop.is_double:
             axiswise(<const double *> NULL, operands, steps, dimensions[0], dimensions[1], loop)
         else:
@@ -307,12 +369,12 @@ cdef const pyactx_kernel *kernel_of(capsule) except NULL:
     return <const pyactx_kernel *> PyCapsule_GetPointer(capsule, PYACTX_KERNEL_CAPSULE)
 
 
-def make_ufunc(capsule, str operation_name, int parameter, str name, str doc):
-    """Return the ufunc (for an axis-wise kernel the gufunc) of one operation of a kernel."""
+def make_ufunc(capsule, str operation_name, int parameter, str name, str doc, signature):
+    """Return the ufunc of one operation of a kernel, for rows the gufunc of that signature."""
     cdef const pyactx_kernel *kernel = kernel_of(capsule)
     cdef operation op = <operation> <int> OPERATIONS.index(operation_name)
-    cdef int inputs = operation_inputs(op)
-    cdef int outputs = operation_outputs(op)
+    cdef int inputs = operation_inputs(kernel, op)
+    cdef int outputs = operation_outputs(kernel, op)
     cdef int operands = inputs + kernel.n_params + outputs
     cdef loop_data *data = <loop_data *> PyMem_Malloc(2 * sizeof(loop_data))
     cdef void **pointers = <void **> PyMem_Malloc(2 * sizeof(void *))
@@ -331,12 +393,13 @@ def make_ufunc(capsule, str operation_name, int parameter, str name, str doc):
     for i in range(2 * operands):
         types[i] = cnp.NPY_FLOAT if i < operands else cnp.NPY_DOUBLE
     name_bytes, doc_bytes = name.encode(), doc.encode()
-    signature = ",".join(["(n)"] * inputs) + "->" + ",".join(["(n)"] * outputs)
-    signature_bytes = signature.encode()
-    _texts_of_ufuncs.append((capsule, name_bytes, doc_bytes, signature_bytes))
-    if kernel.kind == PYACTX_AXISWISE:
+    if signature is not None:
+        signature_bytes = signature.encode()
+        _texts_of_ufuncs.append((capsule, name_bytes, doc_bytes, signature_bytes))
         return cnp.PyUFunc_FromFuncAndDataAndSignature(
-            loops, pointers, types, 2, inputs, outputs, cnp.PyUFunc_None, name_bytes, doc_bytes, 0, signature_bytes)
+            loops, pointers, types, 2, inputs + kernel.n_params, outputs, cnp.PyUFunc_None, name_bytes, doc_bytes, 0,
+            signature_bytes)
+    _texts_of_ufuncs.append((capsule, name_bytes, doc_bytes))
     return cnp.PyUFunc_FromFuncAndData(
         loops, pointers, types, 2, inputs + kernel.n_params, outputs, cnp.PyUFunc_None, name_bytes, doc_bytes, 0)
 
@@ -352,7 +415,9 @@ def describe(capsule):
     if kernel.struct_size < sizeof(pyactx_kernel):
         raise ValueError(f"the kernel was compiled for another pyactx: its struct_size is {kernel.struct_size}, "
                          f"not {sizeof(pyactx_kernel)}")
-    if kernel.kind != PYACTX_ELEMENTWISE and kernel.kind != PYACTX_AXISWISE:
+    kinds = {PYACTX_ELEMENTWISE: "elementwise", PYACTX_AXISWISE: "axiswise", PYACTX_REDUCTION: "axiswise",
+             PYACTX_GATED: "gated"}
+    if kernel.kind not in kinds:
         raise ValueError(f"the kernel is of an unknown kind: {kernel.kind}")
     if kernel.n_params > MAX_PARAMETERS:
         raise ValueError(f"the kernel has {kernel.n_params} parameters, at most {MAX_PARAMETERS} are possible")
@@ -362,7 +427,8 @@ def describe(capsule):
         raise ValueError("the kernel must name its parameters and their defaults")
     return {
         "name": kernel.name.decode(),
-        "kind": "axiswise" if kernel.kind == PYACTX_AXISWISE else "elementwise",
+        "kind": kinds[kernel.kind],
+        "reduces": kernel.kind == PYACTX_REDUCTION,
         "parameters": {kernel.parameter_names[k].decode(): kernel.parameter_defaults[k]
                        for k in range(kernel.n_params)},
         "operations": tuple(name for i, name in enumerate(OPERATIONS) if has_operation(kernel, <operation> <int> i)),
@@ -414,6 +480,7 @@ cdef class Operation:
     cdef object capsule
     cdef operation operation
     cdef int parameter
+    cdef bint is_general  # no call is plain
     cdef tuple parameter_names
     cdef double defaults[8]
     cdef dict __dict__
@@ -432,6 +499,9 @@ cdef class Operation:
         for k in range(len(defaults)):
             self.defaults[k] = defaults[k]
         self.kernel = kernel_of(capsule)
+        self.is_general = needs_each(self.kernel, self.operation)
+        for k in range(MAX_ARRAYS):
+            self.is_general = self.is_general or is_number(self.kernel, self.operation, k)
         if len(defaults) != self.kernel.n_params or len(parameter_names) != self.kernel.n_params:
             raise ValueError(f"the kernel has {self.kernel.n_params} parameters, not {len(parameter_names)}")
 
@@ -440,11 +510,12 @@ cdef class Operation:
 
     cdef object direct(self, PyObject *const *arguments, Py_ssize_t given, PyObject *names):
         """Return the result, or None where the call is not of the plain kind."""
-        cdef int inputs = operation_inputs(self.operation)
-        cdef int outputs = operation_outputs(self.operation)
+        cdef int inputs = operation_inputs(self.kernel, self.operation)
+        cdef int outputs = operation_outputs(self.kernel, self.operation)
         cdef int n_params = self.kernel.n_params
+        cdef bint rows = has_rows(self.kernel)
         cdef int i, k, ndim, type_number
-        cdef cnp.ndarray first, second, result, derivative
+        cdef cnp.ndarray first, result, second_result
         cdef PyObject *name
         cdef PyObject *value
         cdef PyObject *out = NULL
@@ -455,20 +526,20 @@ cdef class Operation:
         cdef work whole
 
         # The inputs
-        if given < inputs or given > inputs + n_params or not cnp.PyArray_CheckExact(<object> arguments[0]):
+        if (self.is_general or given < inputs or given > inputs + (0 if rows else n_params)
+                or not cnp.PyArray_CheckExact(<object> arguments[0])):
             return None
-        first = second = <cnp.ndarray> arguments[0]
+        first = <cnp.ndarray> arguments[0]
         ndim = cnp.PyArray_NDIM(first)
         type_number = cnp.PyArray_TYPE(first)
         if ((type_number != cnp.NPY_FLOAT and type_number != cnp.NPY_DOUBLE) or ndim == 0
                 or not cnp.PyArray_ISCARRAY_RO(first)):
             return None
-        if inputs == 2:
-            if not cnp.PyArray_CheckExact(<object> arguments[1]):
-                return None
-            second = <cnp.ndarray> arguments[1]
-            if (cnp.PyArray_TYPE(second) != type_number or not cnp.PyArray_ISCARRAY_RO(second)
-                    or not same_shape(first, second)):
+        for i in range(1, inputs):
+            if (not cnp.PyArray_CheckExact(<object> arguments[i])
+                    or cnp.PyArray_TYPE(<cnp.ndarray> arguments[i]) != type_number
+                    or not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> arguments[i])
+                    or not same_shape(first, <cnp.ndarray> arguments[i])):
                 return None
 
         # The keywords.  One that is not interned, or given twice, is left to the general path.
@@ -480,7 +551,7 @@ cdef class Operation:
             if name == <PyObject *> NAME_OUT:
                 out = value if value != <PyObject *> None else NULL
                 continue
-            if name == <PyObject *> NAME_AXIS and self.kernel.kind == PYACTX_AXISWISE:
+            if name == <PyObject *> NAME_AXIS and rows:
                 if not PyLong_CheckExact(<object> value) or not (
                         <object> value == -1 or <object> value == ndim - 1):
                     return None
@@ -498,7 +569,7 @@ cdef class Operation:
                 number = self.defaults[k]
                 if isnan(number):  # required
                     return None
-            elif PyFloat_CheckExact(<object> values[k]):
+            elif not rows and PyFloat_CheckExact(<object> values[k]):
                 number = PyFloat_AS_DOUBLE(<object> values[k])
             else:
                 return None
@@ -506,21 +577,22 @@ cdef class Operation:
             float_params[k] = <float> number
 
         # The results
+        second_result = None
         if out == NULL:
             result = new_like(first)
-            derivative = new_like(first) if outputs == 2 else None
+            second_result = new_like(first) if outputs == 2 else None
         elif outputs == 1:
-            if not fits(<object> out, first, second):
+            if not fits(<object> out, arguments, inputs):
                 return None
             result = <cnp.ndarray> out
         else:
             if type(<object> out) is not tuple or PyTuple_GET_SIZE(<object> out) != 2:
                 return None
-            if (not fits((<tuple> out)[0], first, second) or not fits((<tuple> out)[1], first, second)
+            if (not fits((<tuple> out)[0], arguments, inputs) or not fits((<tuple> out)[1], arguments, inputs)
                     or cnp.PyArray_DATA((<tuple> out)[0]) == cnp.PyArray_DATA((<tuple> out)[1])
                     or overlaps((<tuple> out)[0], (<tuple> out)[1])):
                 return None
-            result, derivative = <tuple> out
+            result, second_result = <tuple> out
 
         whole.kernel = self.kernel
         whole.operation = self.operation
@@ -528,35 +600,40 @@ cdef class Operation:
         whole.is_double = type_number == cnp.NPY_DOUBLE
         whole.each = False
         whole.params = <const void *> double_params if whole.is_double else <const void *> float_params
-        whole.arrays[0] = cnp.PyArray_DATA(first)
-        if inputs == 2:
-            whole.arrays[1] = cnp.PyArray_DATA(second)
-            whole.arrays[2] = cnp.PyArray_DATA(result)
-        else:
-            whole.arrays[1] = cnp.PyArray_DATA(result)
-            whole.arrays[2] = cnp.PyArray_DATA(derivative) if outputs == 2 else NULL
-        whole.n = cnp.PyArray_SIZE(first)
-        whole.unit = BLOCK if self.kernel.kind != PYACTX_AXISWISE else cnp.PyArray_DIMS(first)[ndim - 1]
+        for i in range(inputs):
+            whole.arrays[i] = cnp.PyArray_DATA(<cnp.ndarray> arguments[i])
+        whole.arrays[inputs] = cnp.PyArray_DATA(result)
+        if outputs == 2:
+            whole.arrays[inputs + 1] = cnp.PyArray_DATA(second_result)
+        set_size(&whole, cnp.PyArray_SIZE(first), cnp.PyArray_DIMS(first)[ndim - 1] if rows else BLOCK)
         if whole.n > 0:
             if amount(&whole) < WORK_WITHOUT_GIL:
                 run(&whole)
             else:
                 with nogil:
                     run(&whole)
-        return (result, derivative) if outputs == 2 else result
+        return (result, second_result) if outputs == 2 else result
 
 
 cdef inline cnp.ndarray new_like(cnp.ndarray x):
     return <cnp.ndarray> cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
 
 
-cdef inline bint fits(object out, cnp.ndarray first, cnp.ndarray second):
+cdef inline bint fits(object out, PyObject *const *arguments, int inputs):
     """Whether out can be written directly."""
+    cdef cnp.ndarray array, first
+    cdef int i
     if not cnp.PyArray_CheckExact(out):
         return False
-    cdef cnp.ndarray array = <cnp.ndarray> out
-    return (cnp.PyArray_TYPE(array) == cnp.PyArray_TYPE(first) and cnp.PyArray_ISCARRAY(array)
-            and same_shape(array, first) and not overlaps(array, first) and not overlaps(array, second))
+    array = <cnp.ndarray> out
+    first = <cnp.ndarray> arguments[0]
+    if (cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(first) or not cnp.PyArray_ISCARRAY(array)
+            or not same_shape(array, first)):
+        return False
+    for i in range(inputs):
+        if overlaps(array, <cnp.ndarray> arguments[i]):
+            return False
+    return True
 
 
 cdef object call_operation(object callable, PyObject *const *arguments, size_t count, PyObject *names):

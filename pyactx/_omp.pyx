@@ -4,7 +4,7 @@
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange
 
-from pyactx._driver cimport compute_units, parallel_run, work
+from pyactx._driver cimport compute_units, is_number, operation_inputs, operation_outputs, parallel_run, work
 
 cdef extern from *:
     """
@@ -42,41 +42,55 @@ cdef int allowed(int threads) noexcept nogil:
 
 cdef void share(
     const work *whole,
-    real[::1] first,   # IN
-    real[::1] second,  # IN / OUT
-    real[::1] third,   # OUT, the same as `second` for an operation on two arrays
+    real[::1] first,   # inputs, then outputs; those that an operation does not have repeat the last
+    real[::1] second,
+    real[::1] third,
+    real[::1] fourth,
+    real[::1] fifth,
     int threads,
 ) noexcept nogil:
     """Compute every unit of the arrays, each thread a contiguous run of them."""
-    cdef ptrdiff_t units = (first.shape[0] + whole.unit - 1) // whole.unit
+    cdef ptrdiff_t units = whole.units
     cdef ptrdiff_t share_size = (units + threads - 1) // threads
     cdef work part = whole[0]
     cdef int t
     part.arrays[0] = &first[0]
     part.arrays[1] = &second[0]
     part.arrays[2] = &third[0]
+    part.arrays[3] = &fourth[0]
+    part.arrays[4] = &fifth[0]
     for t in prange(threads, schedule="static", num_threads=threads):
         compute_units(&part, min(t * share_size, units), min((t + 1) * share_size, units))
 
 
 cdef void run(const work *whole, int threads) noexcept nogil:
-    cdef void *third = whole.arrays[2] if whole.arrays[2] != NULL else whole.arrays[1]
     threads = allowed(threads)
     if threads < 2:
-        compute_units(whole, 0, (whole.n + whole.unit - 1) // whole.unit)
+        compute_units(whole, 0, whole.units)
         return
     with gil:
         if whole.is_double:
-            run_views[double](whole, <double[:whole.n]> whole.arrays[0], <double[:whole.n]> whole.arrays[1],
-                              <double[:whole.n]> third, threads)
+            run_views[double](NULL, whole, threads)
         else:
-            run_views[float](whole, <float[:whole.n]> whole.arrays[0], <float[:whole.n]> whole.arrays[1],
-                             <float[:whole.n]> third, threads)
+            run_views[float](NULL, whole, threads)
 
 
-cdef void run_views(const work *whole, real[::1] first, real[::1] second, real[::1] third, int threads) noexcept:
+cdef real[::1] view(const real *no_array, const work *whole, int k):
+    """Return array k, or the last that there is."""
+    cdef int last = operation_inputs(whole.kernel, whole.operation) + operation_outputs(
+        whole.kernel, whole.operation) - 1
+    k = min(k, last)
+    return <real[:whole.units if is_number(whole.kernel, whole.operation, k) else whole.n]> <real *> whole.arrays[k]
+
+
+cdef void run_views(const real *no_array, const work *whole, int threads) noexcept:
+    cdef real[::1] first = view(no_array, whole, 0)
+    cdef real[::1] second = view(no_array, whole, 1)
+    cdef real[::1] third = view(no_array, whole, 2)
+    cdef real[::1] fourth = view(no_array, whole, 3)
+    cdef real[::1] fifth = view(no_array, whole, 4)
     with nogil:
-        share(whole, first, second, third, threads)
+        share(whole, first, second, third, fourth, fifth, threads)
 
 
 run_capsule = PyCapsule_New(<void *> <parallel_run> run, "pyactx.parallel_run", NULL)

@@ -33,183 +33,382 @@
 
 /* ---- The columns of a row ------------------------------------------------------------------------------------- */
 
-#define NATIVE(T) T
-#define WIDE(T) double
-
 #define NO_TERMS
 #define TERM(term, expression) MAYBE_UNUSED const real term = (expression);
 
 /* The value of parameter k for element i: one for all elements, or (in the "each" loops) one each. */
 #define PARAMETER(k) (each ? params[(k) * n + i] : params[k])
 
+/* What PARAMETERS_<count>(name, default, gradient, ...) holds, taken apart. */
 #define COUNT_PARAMETERS_0 0
-#define COUNT_PARAMETERS_1(a, a0, a_gradient) 1
-#define COUNT_PARAMETERS_2(a, a0, a_gradient, b, b0, b_gradient) 2
-
-#define DECLARE_PARAMETERS_0
-#define DECLARE_PARAMETERS_1(a, a0, a_gradient) MAYBE_UNUSED const real a = (real)PARAMETER(0);
-#define DECLARE_PARAMETERS_2(a, a0, a_gradient, b, b0, b_gradient) \
-    MAYBE_UNUSED const real a = (real)PARAMETER(0), b = (real)PARAMETER(1);
-
-#define GRADIENT_0_PARAMETERS_0 0
-#define GRADIENT_0_PARAMETERS_1(a, a0, a_gradient) a_gradient
-#define GRADIENT_0_PARAMETERS_2(a, a0, a_gradient, b, b0, b_gradient) a_gradient
-#define GRADIENT_1_PARAMETERS_0 0
-#define GRADIENT_1_PARAMETERS_1(a, a0, a_gradient) 0
-#define GRADIENT_1_PARAMETERS_2(a, a0, a_gradient, b, b0, b_gradient) b_gradient
+#define COUNT_PARAMETERS_1(...) 1
+#define COUNT_PARAMETERS_2(...) 2
+#define COUNT_PARAMETERS_3(...) 3
+#define COUNT_PARAMETERS_4(...) 4
 
 #define NAMES_PARAMETERS_0 NULL
-#define NAMES_PARAMETERS_1(a, a0, a_gradient) #a
-#define NAMES_PARAMETERS_2(a, a0, a_gradient, b, b0, b_gradient) #a, #b
+#define NAMES_PARAMETERS_1(a, a0, da) #a
+#define NAMES_PARAMETERS_2(a, a0, da, ...) #a, NAMES_PARAMETERS_1(__VA_ARGS__)
+#define NAMES_PARAMETERS_3(a, a0, da, ...) #a, NAMES_PARAMETERS_2(__VA_ARGS__)
+#define NAMES_PARAMETERS_4(a, a0, da, ...) #a, NAMES_PARAMETERS_3(__VA_ARGS__)
 
 #define DEFAULTS_PARAMETERS_0 0
-#define DEFAULTS_PARAMETERS_1(a, a0, a_gradient) a0
-#define DEFAULTS_PARAMETERS_2(a, a0, a_gradient, b, b0, b_gradient) a0, b0
+#define DEFAULTS_PARAMETERS_1(a, a0, da) a0
+#define DEFAULTS_PARAMETERS_2(a, a0, da, ...) a0, DEFAULTS_PARAMETERS_1(__VA_ARGS__)
+#define DEFAULTS_PARAMETERS_3(a, a0, da, ...) a0, DEFAULTS_PARAMETERS_2(__VA_ARGS__)
+#define DEFAULTS_PARAMETERS_4(a, a0, da, ...) a0, DEFAULTS_PARAMETERS_3(__VA_ARGS__)
+
+#define DECLARE_PARAMETERS_0
+#define DECLARE_PARAMETERS_1(a, a0, da) DECLARE(a, 0)
+#define DECLARE_PARAMETERS_2(a, a0, da, b, b0, db) DECLARE(a, 0) DECLARE(b, 1)
+#define DECLARE_PARAMETERS_3(a, a0, da, b, b0, db, c, c0, dc) DECLARE(a, 0) DECLARE(b, 1) DECLARE(c, 2)
+#define DECLARE_PARAMETERS_4(a, a0, da, b, b0, db, c, c0, dc, d, d0, dd)                                         \
+    DECLARE(a, 0) DECLARE(b, 1) DECLARE(c, 2) DECLARE(d, 3)
+#define DECLARE(parameter, k) MAYBE_UNUSED const real parameter = PARAMETER(k);
+
+/* Always four, for GRADIENT(k, ...) to choose from. */
+#define GRADIENTS_PARAMETERS_0 0, 0, 0, 0
+#define GRADIENTS_PARAMETERS_1(a, a0, da) da, 0, 0, 0
+#define GRADIENTS_PARAMETERS_2(a, a0, da, b, b0, db) da, db, 0, 0
+#define GRADIENTS_PARAMETERS_3(a, a0, da, b, b0, db, c, c0, dc) da, db, dc, 0
+#define GRADIENTS_PARAMETERS_4(a, a0, da, b, b0, db, c, c0, dc, d, d0, dd) da, db, dc, dd
+#define GRADIENT(k, ...) GRADIENT_##k(__VA_ARGS__)
+#define GRADIENT_0(da, db, dc, dd) (da)
+#define GRADIENT_1(da, db, dc, dd) (db)
+#define GRADIENT_2(da, db, dc, dd) (dc)
+#define GRADIENT_3(da, db, dc, dd) (dd)
 
 #define HAS_FROM_OUTPUT(expression) 1
 #define HAS_INPUT_ONLY 0
 #define EXPRESSION_FROM_OUTPUT(expression) (expression)
 #define EXPRESSION_INPUT_ONLY 0
 
+/* ---- Wide rows: float arrays through functions of double, rounded once at the end ------------------------------ */
+
+enum shape { MAP_SHAPE, PRODUCT_SHAPE, SLOPE_SHAPE, PAIR_SHAPE, GATED_PAIR_SHAPE, GATED_PRODUCT_SHAPE };
+
+typedef union {
+    pyactx_map_f64 *map;
+    pyactx_product_f64 *product;
+    pyactx_pair_f64 *pair;
+    pyactx_gated_backward_f64 *gated_pair;
+    pyactx_gated_gradient_f64 *gated_product;
+} any_function;
+
+enum {
+    PIECE = 512, /* elements converted at a time; where parameters are arrays, n is no larger */
+    MOST_PARAMETERS = 4
+};
+
+static void wide(enum shape shape, any_function function, const float *const *inputs, float *const *outputs, ptrdiff_t n,
+                 const float *params, ptrdiff_t n_values)
+{
+    const int n_inputs = shape == MAP_SHAPE || shape == PAIR_SHAPE ? 1 : shape <= SLOPE_SHAPE ? 2 : 3;
+    const int n_outputs = shape == PAIR_SHAPE || shape == GATED_PAIR_SHAPE ? 2 : 1;
+    double in[3][PIECE], out[2][PIECE], values[MOST_PARAMETERS * PIECE];
+    for (ptrdiff_t i = 0; i < n_values; i++)
+        values[i] = params[i];
+    for (ptrdiff_t start = 0; start < n; start += PIECE) {
+        const ptrdiff_t m = n - start < PIECE ? n - start : PIECE;
+        for (int k = 0; k < n_inputs; k++)
+            VECTORIZE for (ptrdiff_t i = 0; i < m; i++)
+                in[k][i] = inputs[k][start + i];
+        switch (shape) {
+        case MAP_SHAPE:
+            function.map(in[0], out[0], m, values);
+            break;
+        case PRODUCT_SHAPE:
+            function.product(in[0], in[1], out[0], m, values);
+            break;
+        case SLOPE_SHAPE: /* grad times the derivative that the map gives */
+            function.map(in[1], out[0], m, values);
+            VECTORIZE for (ptrdiff_t i = 0; i < m; i++)
+                out[0][i] *= in[0][i];
+            break;
+        case PAIR_SHAPE:
+            function.pair(in[0], out[0], out[1], m, values);
+            break;
+        case GATED_PAIR_SHAPE:
+            function.gated_pair(in[0], in[1], in[2], out[0], out[1], m, values);
+            break;
+        case GATED_PRODUCT_SHAPE:
+            function.gated_product(in[0], in[1], in[2], out[0], m, values);
+            break;
+        }
+        for (int k = 0; k < n_outputs; k++)
+            VECTORIZE for (ptrdiff_t i = 0; i < m; i++)
+                outputs[k][start + i] = (float)out[k][i];
+    }
+}
+
+#define WIDE_MAP(name, suffix, n_values)                                                                         \
+    MAYBE_UNUSED static void name##suffix##f32(const float *x, float *y, ptrdiff_t n, const float *params)       \
+    {                                                                                                            \
+        wide(MAP_SHAPE, (any_function){.map = name##suffix##f64}, &x, &y, n, params, n_values);                  \
+    }
+#define WIDE_PRODUCT(name, suffix, n_values)                                                                     \
+    MAYBE_UNUSED static void name##suffix##f32(const float *grad, const float *x, float *y, ptrdiff_t n,         \
+                                               const float *params)                                              \
+    {                                                                                                            \
+        wide(PRODUCT_SHAPE, (any_function){.product = name##suffix##f64}, (const float *const[]){grad, x}, &y, n, \
+             params, n_values);                                                                                  \
+    }
+#define WIDE_SLOPE(name, suffix, derivative, n_values)                                                           \
+    MAYBE_UNUSED static void name##suffix##f32(const float *grad, const float *x, float *y, ptrdiff_t n,         \
+                                               const float *params)                                              \
+    {                                                                                                            \
+        wide(SLOPE_SHAPE, (any_function){.map = name##derivative##f64}, (const float *const[]){grad, x}, &y, n,  \
+             params, n_values);                                                                                  \
+    }
+#define WIDE_PAIR(name, suffix, n_values)                                                                        \
+    MAYBE_UNUSED static void name##suffix##f32(const float *x, float *y, float *d, ptrdiff_t n,                  \
+                                               const float *params)                                              \
+    {                                                                                                            \
+        wide(PAIR_SHAPE, (any_function){.pair = name##suffix##f64}, &x, (float *const[]){y, d}, n, params,       \
+             n_values);                                                                                          \
+    }
+#define WIDE_GATED_PAIR(name, suffix, n_values)                                                                  \
+    MAYBE_UNUSED static void name##suffix##f32(const float *grad, const float *gate, const float *up,            \
+                                               float *by_gate, float *by_up, ptrdiff_t n, const float *params)   \
+    {                                                                                                            \
+        wide(GATED_PAIR_SHAPE, (any_function){.gated_pair = name##suffix##f64},                                  \
+             (const float *const[]){grad, gate, up}, (float *const[]){by_gate, by_up}, n, params, n_values);     \
+    }
+#define WIDE_GATED_PRODUCT(name, suffix, n_values)                                                               \
+    MAYBE_UNUSED static void name##suffix##f32(const float *grad, const float *gate, const float *up, float *y,  \
+                                               ptrdiff_t n, const float *params)                                 \
+    {                                                                                                            \
+        wide(GATED_PRODUCT_SHAPE, (any_function){.gated_product = name##suffix##f64},                            \
+             (const float *const[]){grad, gate, up}, &y, n, params, n_values);                                   \
+    }
+
+#define WIDE_LOOPS(name, count)                                                                                  \
+    WIDE_MAP(name, _forward_, count) WIDE_MAP(name, _forward_each_, (count) * n)                                 \
+    WIDE_MAP(name, _derivative_, count) WIDE_MAP(name, _derivative_each_, (count) * n)                           \
+    WIDE_PRODUCT(name, _backward_, count) WIDE_SLOPE(name, _backward_each_, _derivative_each_, (count) * n)      \
+    WIDE_PAIR(name, _value_and_derivative_, count)                                                               \
+    WIDE_PRODUCT(name, _backward_from_output_, count)                                                            \
+    WIDE_PRODUCT(name, _backward_from_output_each_, (count) * n)                                                 \
+    WIDE_PRODUCT(name, _gradient_0_each_, (count) * n) WIDE_PRODUCT(name, _gradient_1_each_, (count) * n)        \
+    WIDE_PRODUCT(name, _gradient_2_each_, (count) * n) WIDE_PRODUCT(name, _gradient_3_each_, (count) * n)
+#define WIDE_GATED_LOOPS(name, count)                                                                            \
+    WIDE_PRODUCT(name, _forward_, count) WIDE_PRODUCT(name, _forward_each_, (count) * n)                         \
+    WIDE_GATED_PAIR(name, _backward_, count) WIDE_GATED_PAIR(name, _backward_each_, (count) * n)                 \
+    WIDE_GATED_PRODUCT(name, _gradient_0_each_, (count) * n)                                                     \
+    WIDE_GATED_PRODUCT(name, _gradient_1_each_, (count) * n)                                                     \
+    WIDE_GATED_PRODUCT(name, _gradient_2_each_, (count) * n)                                                     \
+    WIDE_GATED_PRODUCT(name, _gradient_3_each_, (count) * n)
+
 /* ---- The loops ------------------------------------------------------------------------------------------------ */
 
 /* Expands to
- *     static void function(<arrays>, ptrdiff_t n, const T *params)
- *     {   for every i { const real <parameters>, <variable> = <input>[i], <terms>;  <stores> }   }
- * with `real` the type that the row is evaluated in.  No `restrict`: an output may be an input. */
-#define LOOP(function, T, type, EACH, ARRAYS, parameters, variable, input, terms, ...)                           \
-    static void function(ARRAYS(T), ptrdiff_t n, const T *params)                                                \
+ *     static void function(<arrays>, ptrdiff_t n, const real *params)
+ *     {   for every i { const real <parameters>, <inputs>, <terms>;  <stores> }   }
+ * No `restrict`: an output may be an input. */
+#define LOOP(function, type, EACH, ARRAYS, parameters, inputs, terms, ...)                                       \
+    MAYBE_UNUSED static void function(ARRAYS(type), ptrdiff_t n, const type *params)                             \
     {                                                                                                            \
         typedef type real;                                                                                       \
         enum { each = EACH };                                                                                    \
         (void)params;                                                                                            \
         VECTORIZE for (ptrdiff_t i = 0; i < n; i++)                                                              \
         {                                                                                                        \
-            parameters MAYBE_UNUSED const real variable = (real)input[i];                                        \
-            terms __VA_ARGS__                                                                                    \
+            parameters inputs terms __VA_ARGS__                                                                  \
         }                                                                                                        \
     }
 
+#define INPUT(variable) MAYBE_UNUSED const real variable = input_##variable[i];
+
 #define MAP(T) const T *input_x, T *output_y
 #define PRODUCT(T) const T *input_grad, const T *input_x, T *output_y
+#define PRODUCT_FROM_OUTPUT(T) const T *input_grad, const T *input_y, T *output_y
 #define PAIR(T) const T *input_x, T *output_y, T *output_d
+#define GATED_MAP(T) const T *input_gate, const T *input_up, T *output_y
+#define GATED_PRODUCT(T) const T *input_grad, const T *input_gate, const T *input_up, T *output_y
+#define GATED_PAIR(T) const T *input_grad, const T *input_gate, const T *input_up, T *output_gate, T *output_up
 
-/* Expands to the loops of one row for one element type, `name` ending in f32, each_f32 and so on. */
-#define LOOPS(name, suffix, T, type, each, parameters, terms, forward, derivative, output, gradient_0, gradient_1) \
-    LOOP(name##_forward_##suffix, T, type, each, MAP, parameters, x, input_x, terms,                             \
-         output_y[i] = (T)(forward);)                                                                            \
-    LOOP(name##_derivative_##suffix, T, type, each, MAP, parameters, x, input_x, terms,                          \
-         output_y[i] = (T)(derivative);)                                                                         \
-    LOOP(name##_backward_##suffix, T, type, each, PRODUCT, parameters, x, input_x, terms,                        \
-         output_y[i] = (T)((real)input_grad[i] * (derivative));)                                                 \
-    LOOP(name##_backward_from_output_##suffix, T, type, each, PRODUCT, parameters, y, input_x, ,                 \
-         output_y[i] = (T)((real)input_grad[i] * (output));)                                                     \
-    LOOP(name##_value_and_derivative_##suffix, T, type, each, PAIR, parameters, x, input_x, terms,               \
-         const T value = (T)(forward); const T slope = (T)(derivative);                                          \
-         output_y[i] = value; output_d[i] = slope;)                                                              \
-    MAYBE_UNUSED LOOP(name##_gradient_0_##suffix, T, type, each, PRODUCT, parameters, x, input_x, terms,         \
-         output_y[i] = (T)((real)input_grad[i] * (gradient_0));)                                                 \
-    MAYBE_UNUSED LOOP(name##_gradient_1_##suffix, T, type, each, PRODUCT, parameters, x, input_x, terms,         \
-         output_y[i] = (T)((real)input_grad[i] * (gradient_1));)
+/* Expands to the loops of one row for one element type, F being f32 or f64; those of `each` are for parameters that are
+ * arrays, and what is not among them is composed. */
+#define LOOPS(name, F, T, parameters, terms, forward, derivative, output, ...)                                   \
+    SHARED_LOOPS(name, F, T, 0, parameters, terms, forward, derivative, output)                                  \
+    SHARED_LOOPS(name, each_##F, T, 1, parameters, terms, forward, derivative, output)                           \
+    LOOP(name##_value_and_derivative_##F, T, 0, PAIR, parameters, INPUT(x), terms,                               \
+         const real result = (forward); const real slope = (derivative);                                         \
+         output_y[i] = result; output_d[i] = slope;)                                                             \
+    PARAMETER_LOOP(0, name, F, T, parameters, terms, __VA_ARGS__)                                                \
+    PARAMETER_LOOP(1, name, F, T, parameters, terms, __VA_ARGS__)                                                \
+    PARAMETER_LOOP(2, name, F, T, parameters, terms, __VA_ARGS__)                                                \
+    PARAMETER_LOOP(3, name, F, T, parameters, terms, __VA_ARGS__)
+#define SHARED_LOOPS(name, suffix, T, each, parameters, terms, forward, derivative, output)                      \
+    LOOP(name##_forward_##suffix, T, each, MAP, parameters, INPUT(x), terms, output_y[i] = (forward);)           \
+    LOOP(name##_derivative_##suffix, T, each, MAP, parameters, INPUT(x), terms, output_y[i] = (derivative);)     \
+    LOOP(name##_backward_##suffix, T, each, PRODUCT, parameters, INPUT(grad) INPUT(x), terms,                    \
+         output_y[i] = grad * (derivative);)                                                                     \
+    LOOP(name##_backward_from_output_##suffix, T, each, PRODUCT_FROM_OUTPUT, parameters,                         \
+         INPUT(grad) INPUT(y), , output_y[i] = grad * (output);)
+#define PARAMETER_LOOP(k, name, F, T, parameters, terms, ...)                                                    \
+    LOOP(name##_gradient_##k##_each_##F, T, 1, PRODUCT, parameters, INPUT(grad) INPUT(x), terms,                 \
+         output_y[i] = grad * GRADIENT(k, __VA_ARGS__);)
+
+/* For float a NATIVE row has loops of its own, and a WIDE one goes through those for double. */
+#define FLOAT_LOOPS_NATIVE(name, parameters, ...) LOOPS(name, f32, float, DECLARE_##parameters, __VA_ARGS__)
+#define FLOAT_LOOPS_WIDE(name, parameters, ...) WIDE_LOOPS(name, COUNT_##parameters)
 
 #define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
-    LOOPS(name, f32, float, width(float), 0, DECLARE_##parameters, terms, forward, derivative,                   \
-          EXPRESSION_##output, GRADIENT_0_##parameters, GRADIENT_1_##parameters)                                 \
-    LOOPS(name, f64, double, double, 0, DECLARE_##parameters, terms, forward, derivative,                        \
-          EXPRESSION_##output, GRADIENT_0_##parameters, GRADIENT_1_##parameters)                                 \
-    LOOPS(name, each_f32, float, width(float), 1, DECLARE_##parameters, terms, forward, derivative,              \
-          EXPRESSION_##output, GRADIENT_0_##parameters, GRADIENT_1_##parameters)                                 \
-    LOOPS(name, each_f64, double, double, 1, DECLARE_##parameters, terms, forward, derivative,                   \
-          EXPRESSION_##output, GRADIENT_0_##parameters, GRADIENT_1_##parameters)
+    LOOPS(name, f64, double, DECLARE_##parameters, terms, forward, derivative, EXPRESSION_##output,              \
+          GRADIENTS_##parameters)                                                                                \
+    FLOAT_LOOPS_##width(name, parameters, terms, forward, derivative, EXPRESSION_##output, GRADIENTS_##parameters)
 #include "activations.def"
 #undef ACTIVATION
 
+#define GATED_LOOPS(name, F, T, parameters, inputs, terms, forward, by_gate, by_up, ...)                         \
+    GATED_SHARED_LOOPS(name, F, T, 0, parameters, inputs, terms, forward, by_gate, by_up)                        \
+    GATED_SHARED_LOOPS(name, each_##F, T, 1, parameters, inputs, terms, forward, by_gate, by_up)                 \
+    GATED_PARAMETER_LOOP(0, name, F, T, parameters, inputs, terms, __VA_ARGS__)                                  \
+    GATED_PARAMETER_LOOP(1, name, F, T, parameters, inputs, terms, __VA_ARGS__)                                  \
+    GATED_PARAMETER_LOOP(2, name, F, T, parameters, inputs, terms, __VA_ARGS__)                                  \
+    GATED_PARAMETER_LOOP(3, name, F, T, parameters, inputs, terms, __VA_ARGS__)
+#define GATED_SHARED_LOOPS(name, suffix, T, each, parameters, inputs, terms, forward, by_gate, by_up)            \
+    LOOP(name##_forward_##suffix, T, each, GATED_MAP, parameters, inputs, terms, output_y[i] = (forward);)       \
+    LOOP(name##_backward_##suffix, T, each, GATED_PAIR, parameters, INPUT(grad) inputs, terms,                   \
+         const real gate_gradient = grad * (by_gate); const real up_gradient = grad * (by_up);                   \
+         output_gate[i] = gate_gradient; output_up[i] = up_gradient;)
+#define GATED_PARAMETER_LOOP(k, name, F, T, parameters, inputs, terms, ...)                                      \
+    LOOP(name##_gradient_##k##_each_##F, T, 1, GATED_PRODUCT, parameters, INPUT(grad) inputs, terms,             \
+         output_y[i] = grad * GRADIENT(k, __VA_ARGS__);)
+
+/* A unit: an activation of the gate, times what it lets up.  There is one of every row; gated.def picks those in use, and
+ * the compiler leaves out the others unseen. */
+#define UNIT_INPUTS MAYBE_UNUSED const real x = input_gate[i]; MAYBE_UNUSED const real up = input_up[i];
+#define UNIT_LOOPS(name, F, T, parameters, terms, forward, derivative, da, db, dc, dd)                           \
+    GATED_LOOPS(name##_unit, F, T, parameters, UNIT_INPUTS, terms, (forward) * up, (derivative) * up, forward,   \
+                (da) * up, (db) * up, (dc) * up, (dd) * up)
+#define UNIT(name, F, T, parameters, terms, forward, derivative, ...)                                            \
+    UNIT_LOOPS(name, F, T, parameters, terms, forward, derivative, __VA_ARGS__)
+#define FLOAT_UNIT_NATIVE(name, parameters, ...) UNIT(name, f32, float, DECLARE_##parameters, __VA_ARGS__)
+#define FLOAT_UNIT_WIDE(name, parameters, ...) WIDE_GATED_LOOPS(name##_unit, COUNT_##parameters)
+#define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
+    UNIT(name, f64, double, DECLARE_##parameters, terms, forward, derivative, GRADIENTS_##parameters)            \
+    FLOAT_UNIT_##width(name, parameters, terms, forward, derivative, GRADIENTS_##parameters)
+#include "activations.def"
+#undef ACTIVATION
+
+#define FLOAT_GATED_NATIVE(name, parameters, ...)                                                                \
+    GATED_LOOPS(name, f32, float, DECLARE_##parameters, INPUT(gate) INPUT(up), __VA_ARGS__)
+#define FLOAT_GATED_WIDE(name, parameters, ...) WIDE_GATED_LOOPS(name, COUNT_##parameters)
+
+#define GATED_UNIT(name, activation)
+#define GATED(name, width, cost, parameters, terms, forward, by_gate, by_up)                                     \
+    GATED_LOOPS(name, f64, double, DECLARE_##parameters, INPUT(gate) INPUT(up), terms, forward, by_gate, by_up,  \
+                GRADIENTS_##parameters)                                                                          \
+    FLOAT_GATED_##width(name, parameters, terms, forward, by_gate, by_up, GRADIENTS_##parameters)
+#include "gated.def"
+#undef GATED_UNIT
+#undef GATED
+
 /* ---- Rows of an axis ------------------------------------------------------------------------------------------ */
 
-enum {
-    LANES = 16, /* partial sums and maxima: two vectors of the widest instruction set */
-    CHUNK = 256 /* elements between two additions to the partial sums; a multiple of LANES */
-};
-
-/* Partial sums and what their additions lost. */
-typedef struct {
-    double sum[LANES];
-    double lost[LANES];
-} row_sum;
-
-/* Adds x[0..n), whose array has room up to the next multiple of LANES. */
-static void row_sum_add(row_sum *total, double *x, ptrdiff_t n)
-{
-    while (n % LANES)
-        x[n++] = 0;
-    for (ptrdiff_t i = 0; i < n; i += LANES)
-        VECTORIZE for (int j = 0; j < LANES; j++) {
-            const double old = total->sum[j];
-            const double new = old + x[i + j];
-            const double used = new - old;
-            total->lost[j] += (old - (new - used)) + (x[i + j] - used);
-            total->sum[j] = new;
-        }
-}
-
-static double row_sum_total(const row_sum *total)
-{
-    double sum = 0, lost = 0;
-    for (int j = 0; j < LANES; j++) {
-        const double new = sum + total->sum[j];
-        const double used = new - sum;
-        lost += (sum - (new - used)) + (total->sum[j] - used) + total->lost[j];
-        sum = new;
-    }
-    return v_where(lost == lost, sum + lost, sum); /* an infinite sum has lost inf - inf */
-}
+#include "rowmath.h"
 
 #define T float
 #define F f32
+#define ROWS 1
 #include "rowwise.h"
 #undef T
 #undef F
 #define T double
 #define F f64
 #include "rowwise.h"
+#undef F
+#undef ROWS
+#define F each_f64
+#define ROWS PYACTX_ROWS
+#include "rowwise.h"
 #undef T
 #undef F
+#undef ROWS
 
 /* ---- The kernel table ----------------------------------------------------------------------------------------- */
 
 #define IF(condition, function) ((condition) ? (function) : NULL)
 
-#define GRADIENTS(name, parameters, suffix, F)                                                                   \
-    static pyactx_product_##F *const name##_gradients_##suffix[] = {                                             \
-        IF(COUNT_##parameters > 0, name##_gradient_0_##suffix), IF(COUNT_##parameters > 1, name##_gradient_1_##suffix)};
+#define LIST(count, name, suffix) PASTE(LIST_, count)(name, suffix)
+#define LIST_0(name, suffix) NULL
+#define LIST_1(name, suffix) name##_gradient_0_##suffix
+#define LIST_2(name, suffix) LIST_1(name, suffix), name##_gradient_1_##suffix
+#define LIST_3(name, suffix) LIST_2(name, suffix), name##_gradient_2_##suffix
+#define LIST_4(name, suffix) LIST_3(name, suffix), name##_gradient_3_##suffix
 
-#define OPERATIONS(name, used, output, suffix)                                                                   \
-    {IF(used, name##_forward_##suffix), IF(used, name##_derivative_##suffix), IF(used, name##_backward_##suffix), \
-     IF((used) && HAS_##output, name##_backward_from_output_##suffix),                                           \
-     IF(used, name##_value_and_derivative_##suffix), IF(used, name##_gradients_##suffix)}
+/* The gradients with respect to the parameters. */
+#define GRADIENT_LIST(name, parameters, type, suffix, F)                                                         \
+    MAYBE_UNUSED static type##_##F *const name##_gradients_##suffix[] = {LIST(COUNT_##parameters, name, suffix)};
 
-#define ACTIVATION(name, width, cost_, parameters, terms, forward, derivative, output)                           \
-    GRADIENTS(name, parameters, f32, f32)                                                                        \
-    GRADIENTS(name, parameters, f64, f64)                                                                        \
-    GRADIENTS(name, parameters, each_f32, f32)                                                                   \
-    GRADIENTS(name, parameters, each_f64, f64)                                                                   \
+/* What a kernel says of itself. */
+#define ABOUT(name, cost, parameters)                                                                            \
     static const char *const name##_names[] = {NAMES_##parameters};                                              \
     static const double name##_defaults[] = {DEFAULTS_##parameters};                                             \
+    enum { name##_cost = cost, name##_count = COUNT_##parameters };
+#define HEAD(kernel, kind, name)                                                                                 \
+    sizeof(pyactx_kernel), kind, name##_cost, name##_count, #kernel, name##_names, name##_defaults
+
+#define NONE {0}, {0}, {0}, {0}
+
+#define OPERATIONS(name, output, F)                                                                              \
+    {name##_forward_##F, name##_derivative_##F, name##_backward_##F,                                             \
+     IF(HAS_##output, name##_backward_from_output_##F), name##_value_and_derivative_##F, NULL}
+#define EACH_OPERATIONS(name, used, output, F)                                                                   \
+    {IF(used, name##_forward_each_##F), IF(used, name##_derivative_each_##F), IF(used, name##_backward_each_##F), \
+     IF((used) && HAS_##output, name##_backward_from_output_each_##F), NULL,                                     \
+     IF(used, name##_gradients_each_##F)}
+
+#define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
+    ABOUT(name, cost, parameters)                                                                                \
+    GRADIENT_LIST(name, parameters, pyactx_product, each_f32, f32)                                               \
+    GRADIENT_LIST(name##_unit, parameters, pyactx_gated_gradient, each_f32, f32)                                 \
+    GRADIENT_LIST(name, parameters, pyactx_product, each_f64, f64)                                               \
+    GRADIENT_LIST(name##_unit, parameters, pyactx_gated_gradient, each_f64, f64)                                 \
     static const pyactx_kernel name##_kernel = {                                                                 \
-        sizeof(pyactx_kernel), PYACTX_ELEMENTWISE, cost_, COUNT_##parameters, #name, name##_names,               \
-        name##_defaults,                                                                                         \
-        OPERATIONS(name, 1, output, f32), OPERATIONS(name, 1, output, f64),                                      \
-        OPERATIONS(name, COUNT_##parameters > 0, output, each_f32),                                              \
-        OPERATIONS(name, COUNT_##parameters > 0, output, each_f64)};
+        HEAD(name, PYACTX_ELEMENTWISE, name),                                                                    \
+        OPERATIONS(name, output, f32), OPERATIONS(name, output, f64),                                            \
+        EACH_OPERATIONS(name, COUNT_##parameters > 0, output, f32),                                              \
+        EACH_OPERATIONS(name, COUNT_##parameters > 0, output, f64), NONE};
 #include "activations.def"
 #undef ACTIVATION
 
-#define AXISWISE(name, cost_)                                                                                    \
+#define GATED_OPERATIONS(name, F) {name##_forward_##F, name##_backward_##F, NULL}
+#define GATED_EACH_OPERATIONS(name, used, F)                                                                     \
+    {IF(used, name##_forward_each_##F), IF(used, name##_backward_each_##F), IF(used, name##_gradients_each_##F)}
+#define GATED_KERNEL(name, about, functions)                                                                     \
     static const pyactx_kernel name##_kernel = {                                                                 \
-        sizeof(pyactx_kernel), PYACTX_AXISWISE, cost_, 0, #name, NULL, NULL,                                     \
-        {name##_forward_f32, NULL, name##_backward_f32, name##_backward_from_output_f32, NULL, NULL},            \
-        {name##_forward_f64, NULL, name##_backward_f64, name##_backward_from_output_f64, NULL, NULL},            \
-        {0}, {0}};
+        HEAD(name, PYACTX_GATED, about), NONE,                                                                   \
+        GATED_OPERATIONS(functions, f32), GATED_OPERATIONS(functions, f64),                                      \
+        GATED_EACH_OPERATIONS(functions, about##_count > 0, f32),                                                \
+        GATED_EACH_OPERATIONS(functions, about##_count > 0, f64)};
+
+#define GATED_UNIT(name, activation) GATED_KERNEL(name, activation, activation##_unit)
+#define GATED(name, width, cost, parameters, terms, forward, by_gate, by_up)                                     \
+    ABOUT(name, cost, parameters)                                                                                \
+    GRADIENT_LIST(name, parameters, pyactx_gated_gradient, each_f32, f32)                                        \
+    GRADIENT_LIST(name, parameters, pyactx_gated_gradient, each_f64, f64)                                        \
+    GATED_KERNEL(name, name, name)
+#include "gated.def"
+#undef GATED_UNIT
+#undef GATED
+
+#define ROW_OPERATIONS(name, output, suffix)                                                                     \
+    {name##_forward_##suffix, NULL, name##_backward_##suffix,                                                    \
+     ROW_##output(name##_backward_from_output_##suffix), NULL, name##_gradients_##suffix}
+#define ROW_FROM_OUTPUT(function) function
+#define ROW_INPUT_ONLY(function) NULL
+
+#define AXISWISE(name, kind, cost, parameters, output)                                                           \
+    ABOUT(name, cost, parameters)                                                                                \
+    GRADIENT_LIST(name, parameters, pyactx_product, f32, f32)                                                    \
+    GRADIENT_LIST(name, parameters, pyactx_product, f64, f64)                                                    \
+    GRADIENT_LIST(name, parameters, pyactx_product, each_f64, f64)                                               \
+    static const pyactx_kernel name##_kernel = {                                                                 \
+        HEAD(name, kind, name), ROW_OPERATIONS(name, output, f32), ROW_OPERATIONS(name, output, f64), {0},       \
+        ROW_OPERATIONS(name, output, each_f64), NONE};
 #include "axiswise.def"
 #undef AXISWISE
 
@@ -217,6 +416,11 @@ static const pyactx_kernel *const kernels[] = {
 #define ACTIVATION(name, ...) &name##_kernel,
 #include "activations.def"
 #undef ACTIVATION
+#define GATED_UNIT(name, activation) &name##_kernel,
+#define GATED(name, ...) &name##_kernel,
+#include "gated.def"
+#undef GATED_UNIT
+#undef GATED
 #define AXISWISE(name, ...) &name##_kernel,
 #include "axiswise.def"
 #undef AXISWISE

@@ -1,15 +1,34 @@
-/* The axis-wise kernels: one row of n elements to one row.
+/* The axis-wise kernels and the reductions.
  *
- * Include once per element type, with T the type and F its suffix.  Evaluated in double: a float row is rounded once,
- * at the end, so a probability is right to 0.51 ULP; a double row is summed with compensation, so that its length does
- * not show in the error.  The order of the additions depends on n alone, not on the instruction set, which keeps the
- * bits the same everywhere.
+ * Include once for each element type T and number of ROWS: 1, a row of any length whose elements are taken several at a
+ * time, or PYACTX_ROWS short rows side by side, one to a lane, always in double.  F ends the names.  A kernel is written once, in terms of
+ * MAXIMUM, SUM, ELEMENTS and EACH_ROW; x[i] is the element at hand, j its place in the row, and a number of the row is an
+ * array over [r].  Both forms do the same additions in the same order and have the same bits.
  *
+ * Everything is evaluated in double: a float row is rounded once, at the end, so a probability is right to 0.51 ULP.
  * exp is evaluated anew in each pass instead of being kept: kernels may not allocate, and y may be x.
  */
 
-/* The row maximum.  NaN is skipped: it reaches every result through the sum. */
-static double PASTE(row_maximum_, F)(const T *x, ptrdiff_t n)
+#define NAME(function) PASTE(PASTE(function, _), F)
+#define AT(array) ((double)array[i])
+
+/* A function over a row of x, or of grad and x; y is a row or a number. */
+#define ROW_MAP(function) static void NAME(function)(const T *x, T *y, ptrdiff_t n, const T *params)
+#define ROW_PRODUCT(function)                                                                                    \
+    static void NAME(function)(const T *grad, const T *x, T *y, ptrdiff_t n, const T *params)
+
+#if ROWS == 1
+
+#define EACH_ROW(...)                                                                                            \
+    {                                                                                                            \
+        enum { r = 0 };                                                                                          \
+        __VA_ARGS__                                                                                              \
+    }
+
+/* The largest element.  NaN is skipped: it reaches every result through a sum. */
+#define MAXIMUM(result, x) const double result[ROWS] = {NAME(row_maximum)(x, n)};
+
+static double NAME(row_maximum)(const T *x, ptrdiff_t n)
 {
     T lane[LANES];
     for (int j = 0; j < LANES; j++)
@@ -26,111 +45,414 @@ static double PASTE(row_maximum_, F)(const T *x, ptrdiff_t n)
     return maximum;
 }
 
-/* Σ exp(x - maximum) into `sum`, and Σ grad exp(x - maximum) into `product` where grad is given. */
-static void PASTE(row_exponentials_, F)(const T *x, const T *grad, ptrdiff_t n, double maximum,
-                                        row_sum *sum, row_sum *product)
+#define SUM(result, expression)                                                                                  \
+    double result[ROWS];                                                                                         \
+    {                                                                                                            \
+        enum { r = 0 };                                                                                          \
+        row_sum partial = {{0}, {0}};                                                                            \
+        for (ptrdiff_t start = 0; start < n; start += CHUNK) {                                                   \
+            const ptrdiff_t m = n - start < CHUNK ? n - start : CHUNK;                                           \
+            double values[CHUNK];                                                                                \
+            VECTORIZE for (ptrdiff_t k = 0; k < m; k++)                                                          \
+            {                                                                                                    \
+                const ptrdiff_t i = start + k;                                                                   \
+                values[k] = (expression);                                                                        \
+            }                                                                                                    \
+            row_sum_add(&partial, values, m);                                                                    \
+        }                                                                                                        \
+        result[r] = row_sum_total(&partial);                                                                  \
+    }
+
+#define ELEMENTS(...)                                                                                            \
+    {                                                                                                            \
+        enum { r = 0 };                                                                                          \
+        VECTORIZE for (ptrdiff_t i = 0; i < n; i++)                                                              \
+        {                                                                                                        \
+            MAYBE_UNUSED const ptrdiff_t j = i;                                                                  \
+            __VA_ARGS__                                                                                          \
+        }                                                                                                        \
+    }
+
+#else
+
+#define EACH_ROW(...) VECTORIZE for (int r = 0; r < ROWS; r++) { __VA_ARGS__ }
+
+#define MAXIMUM(result, x)                                                                                       \
+    double result[ROWS];                                                                                         \
+    EACH_ROW(result[r] = -INFINITY;)                                                                             \
+    ELEMENTS(result[r] = v_where(x[i] > result[r], x[i], result[r]);)
+
+#define SUM(result, expression)                                                                                  \
+    double result[ROWS];                                                                                         \
+    {                                                                                                            \
+        double partial[LANES][ROWS], lost[LANES][ROWS], total_lost[ROWS];                                        \
+        const int lanes = n < LANES ? (int)n : LANES;                                                            \
+        for (int lane = 0; lane < lanes; lane++)                                                                 \
+            EACH_ROW(partial[lane][r] = lost[lane][r] = 0;)                                                      \
+        ELEMENTS(sum_add(&partial[j % LANES][r], &lost[j % LANES][r], (expression));)                            \
+        EACH_ROW(result[r] = total_lost[r] = 0;)                                                                 \
+        for (int lane = 0; lane < lanes; lane++)                                                                 \
+            EACH_ROW(sum_add(&result[r], &total_lost[r], partial[lane][r]); total_lost[r] += lost[lane][r];)     \
+        EACH_ROW(result[r] = total_of(result[r], total_lost[r]);)                                                \
+    }
+
+#define ELEMENTS(...)                                                                                            \
+    for (ptrdiff_t j = 0; j < n; j++)                                                                            \
+        VECTORIZE for (int r = 0; r < ROWS; r++)                                                                 \
+        {                                                                                                        \
+            const ptrdiff_t i = j * ROWS + r;                                                                    \
+            __VA_ARGS__                                                                                          \
+        }
+
+#endif
+
+/* ---- softmax: exp(x/t) / (exp(sink) + Σ exp(x/t)), t the temperature --------------------------------------------- */
+
+/* exp(x/t) is `exponential` exp(origin/t), and Σ exp(x/t) + exp(sink) is total/factor times that, none of which overflows;
+ * what the sink takes is sink/total.  A row without a finite maximum, and without a sink, has no softmax: inf - inf makes it
+ * NaN. */
+static void NAME(softmax_sums)(const T *x, ptrdiff_t n, double sink_logit, scaling inverse, double *origin, double *factor,
+                               double *sink, double *total)
 {
-    for (ptrdiff_t start = 0; start < n; start += CHUNK) {
-        const ptrdiff_t m = n - start < CHUNK ? n - start : CHUNK;
-        double e[CHUNK];
-        VECTORIZE for (ptrdiff_t i = 0; i < m; i++)
-            e[i] = v_exp_difference(x[start + i], maximum);
-        row_sum_add(sum, e, m);
-        if (grad) {
-            VECTORIZE for (ptrdiff_t i = 0; i < m; i++)
-                e[i] *= grad[start + i];
-            row_sum_add(product, e, m);
+    MAXIMUM(maximum, x)
+    EACH_ROW(origin[r] = v_where(maximum[r] == -INFINITY, 0, maximum[r]);)
+    SUM(exponentials, exponential(AT(x), origin[r], inverse))
+    EACH_ROW(const double ahead = maximum[r] * inverse.scale - sink_logit;
+             const double low = scaled_low(maximum[r], inverse, ahead, sink_logit);
+             const double smaller = v_exp_sum(-v_abs(ahead), v_where(ahead > 0, -low, low));
+             factor[r] = v_where(ahead > 0, 1, smaller);
+             sink[r] = v_where(ahead > 0, smaller, v_where(ahead == ahead, 1, ahead));
+             total[r] = exponentials[r] * factor[r] + sink[r];)
+}
+
+#define SOFTMAX(x)                                                                                               \
+    const scaling inverse = scaling_by_inverse(params[0]);                                                       \
+    double origin[ROWS], factor[ROWS], sink[ROWS], total[ROWS];                                                  \
+    NAME(softmax_sums)(x, n, params[1], inverse, origin, factor, sink, total);
+
+#define PROBABILITY(x) (exponential(AT(x), origin[r], inverse) * factor[r] / total[r])
+
+ROW_MAP(softmax_forward)
+{
+    SOFTMAX(x)
+    ELEMENTS(y[i] = (T)PROBABILITY(x);)
+}
+
+/* p (grad - Σ grad p) / t */
+ROW_PRODUCT(softmax_backward)
+{
+    SOFTMAX(x)
+    SUM(product, AT(grad) * exponential(AT(x), origin[r], inverse))
+    double mean[ROWS];
+    EACH_ROW(mean[r] = product[r] * factor[r] / total[r];)
+    ELEMENTS(y[i] = (T)(PROBABILITY(x) * (grad[i] - mean[r]) * inverse.scale);)
+}
+
+ROW_PRODUCT(softmax_backward_from_output)
+{
+    const scaling inverse = scaling_by_inverse(params[0]);
+    SUM(mean, AT(grad) * AT(x))
+    ELEMENTS(y[i] = (T)(AT(x) * (grad[i] - mean[r]) * inverse.scale);)
+}
+
+/* By the temperature: x/t changes by -x/t² */
+ROW_PRODUCT(softmax_gradient_0)
+{
+    SOFTMAX(x)
+    SUM(product, AT(grad) * exponential(AT(x), origin[r], inverse))
+    double mean[ROWS];
+    EACH_ROW(mean[r] = product[r] * factor[r] / total[r];)
+    SUM(gradient, v_slope(PROBABILITY(x), AT(x)) * (grad[i] - mean[r]))
+    EACH_ROW(y[r] = (T)(-gradient[r] * v_square(inverse.scale));)
+}
+
+/* By the sink: -p_sink Σ grad p */
+ROW_PRODUCT(softmax_gradient_1)
+{
+    SOFTMAX(x)
+    SUM(product, AT(grad) * exponential(AT(x), origin[r], inverse))
+    EACH_ROW(y[r] = (T)(-sink[r] / total[r] * (product[r] * factor[r] / total[r]));)
+}
+
+/* ---- log_softmax, logsumexp, logmeanexp -------------------------------------------------------------------------- */
+
+/* log Σ exp(x) = maximum + log(1 + others).  The 1 of the maximum stays out of the sum, so that the logarithm of a
+ * probability near 1 is -1e-9 and not 0. */
+static void NAME(logsumexp_sums)(const T *x, ptrdiff_t n, double *largest, double *others)
+{
+    MAXIMUM(maximum, x)
+    SUM(below, v_where(x[i] == maximum[r], 0, v_exp_difference(AT(x), maximum[r])))
+    SUM(ties, v_where(x[i] == maximum[r], 1, 0))
+    EACH_ROW(largest[r] = maximum[r]; others[r] = below[r] + (ties[r] - 1);)
+}
+
+#define LOGSUMEXP(x)                                                                                             \
+    (void)params;                                                                                                \
+    double maximum[ROWS], others[ROWS];                                                                          \
+    NAME(logsumexp_sums)(x, n, maximum, others);
+
+/* softmax, where one pass more has to be added to LOGSUMEXP; inf - inf makes a row without a finite maximum NaN. */
+#define LOGSUMEXP_AND_TOTAL(x)                                                                                   \
+    LOGSUMEXP(x)                                                                                                 \
+    double total[ROWS];                                                                                          \
+    EACH_ROW(total[r] = 1 + others[r] + (maximum[r] - maximum[r]);)
+#define SHARE(x) (v_exp_difference(AT(x), maximum[r]) / total[r])
+
+ROW_MAP(log_softmax_forward)
+{
+    LOGSUMEXP(x)
+    double logarithm[ROWS];
+    /* A row without a finite maximum has no logarithm: inf - inf makes it NaN. */
+    EACH_ROW(logarithm[r] = v_log1p(others[r]) + (maximum[r] - maximum[r]);)
+    ELEMENTS(y[i] = (T)((x[i] - maximum[r]) - logarithm[r]);)
+}
+
+/* grad - softmax(x) Σ grad */
+ROW_PRODUCT(log_softmax_backward)
+{
+    LOGSUMEXP_AND_TOTAL(x)
+    SUM(gradient, AT(grad))
+    ELEMENTS(y[i] = (T)(grad[i] - SHARE(x) * gradient[r]);)
+}
+
+ROW_PRODUCT(log_softmax_backward_from_output)
+{
+    (void)params;
+    SUM(gradient, AT(grad))
+    ELEMENTS(y[i] = (T)(grad[i] - v_exp(x[i]) * gradient[r]);)
+}
+
+ROW_MAP(logsumexp_forward)
+{
+    LOGSUMEXP(x)
+    EACH_ROW(y[r] = (T)(maximum[r] + v_log1p(others[r]));)
+}
+
+ROW_PRODUCT(logsumexp_backward)
+{
+    LOGSUMEXP_AND_TOTAL(x)
+    ELEMENTS(y[i] = (T)(grad[r] * SHARE(x));)
+}
+
+/* log((1 + others)/n); a logarithm near 0 is that of 1 + (1 + others - n)/n. */
+ROW_MAP(logmeanexp_forward)
+{
+    LOGSUMEXP(x)
+    EACH_ROW(const double sum = 1 + others[r];
+             const double logarithm = v_where(2 * sum > n, v_log1p((others[r] + (1 - (double)n)) / n), v_log(sum / n));
+             y[r] = (T)(maximum[r] + logarithm);)
+}
+
+ROW_PRODUCT(logmeanexp_backward)
+{
+    NAME(logsumexp_backward)(grad, x, y, n, params);
+}
+
+/* ---- hardmax: 1 at the first maximum ----------------------------------------------------------------------------- */
+
+#define NAN_OF_ROW(x) SUM(nan, v_where(x[i] == x[i], 0, AT(x)))
+
+ROW_MAP(hardmax_forward)
+{
+    (void)params;
+    MAXIMUM(maximum, x)
+    NAN_OF_ROW(x)
+    ptrdiff_t first[ROWS];
+    for (int r = 0; r < ROWS; r++)
+        for (first[r] = 0; first[r] < n && x[first[r] * ROWS + r] != maximum[r];)
+            first[r]++;
+    ELEMENTS(y[i] = (T)(v_where(j == first[r], 1, 0) + nan[r]);)
+}
+
+ROW_PRODUCT(hardmax_backward)
+{
+    (void)params, (void)grad;
+    NAN_OF_ROW(x)
+    ELEMENTS(y[i] = (T)nan[r];)
+}
+
+ROW_PRODUCT(hardmax_backward_from_output)
+{
+    NAME(hardmax_backward)(grad, x, y, n, params);
+}
+
+/* ---- Projections onto the simplex: sparsemax, entmax ------------------------------------------------------------- */
+
+/* All of them have the Jacobian diag(s) - s sᵀ/Σs, with s = p^(2 - alpha) where p > 0, else 0. */
+#define SIMPLEX_BACKWARD(s)                                                                                      \
+    SUM(weight, s)                                                                                               \
+    SUM(product, v_where((s) == 0, 0, (s) * AT(grad)))                                                           \
+    double outside[ROWS]; /* 0, or the NaN of the row */                                                         \
+    EACH_ROW(outside[r] = v_where(weight[r] == weight[r], 0, weight[r]);)                                        \
+    ELEMENTS(y[i] = (T)v_where((s) == 0, outside[r], (s) * (grad[i] - product[r] / weight[r]));)
+
+/* max(d - threshold, 0), NaN staying */
+#define EXCESS(d) v_where((d) <= threshold[r], 0, (d) - threshold[r])
+
+/* x relative to the maximum; a row without a finite one is NaN. */
+#define BEHIND(x) (AT(x) - maximum[r])
+
+/* The threshold at which the excesses sum to 1: that of the present support, which shrinks until it is right.  Once right
+ * it stays, so that rows side by side may go on. */
+static void NAME(sparsemax_threshold)(const T *x, ptrdiff_t n, double *largest, double *threshold)
+{
+    MAXIMUM(maximum, x)
+    EACH_ROW(largest[r] = maximum[r]; threshold[r] = -1;)
+    for (int moved = 1; moved;) {
+        SUM(size, v_where(BEHIND(x) <= threshold[r], 0, 1))
+        SUM(sum, v_where(BEHIND(x) <= threshold[r], 0, BEHIND(x)))
+        moved = 0;
+        for (int r = 0; r < ROWS; r++)
+            moved |= raised(&threshold[r], (sum[r] - 1) / size[r]);
+    }
+}
+
+#define SPARSEMAX(x)                                                                                             \
+    (void)params;                                                                                                \
+    double maximum[ROWS], threshold[ROWS];                                                                       \
+    NAME(sparsemax_threshold)(x, n, maximum, threshold);
+
+ROW_MAP(sparsemax_forward)
+{
+    SPARSEMAX(x)
+    ELEMENTS(y[i] = (T)EXCESS(BEHIND(x));)
+}
+
+ROW_PRODUCT(sparsemax_backward)
+{
+    SPARSEMAX(x)
+    SIMPLEX_BACKWARD(v_where(BEHIND(x) <= threshold[r], 0, v_where(BEHIND(x) > threshold[r], 1, threshold[r])))
+}
+
+ROW_PRODUCT(sparsemax_backward_from_output)
+{
+    (void)params;
+    SIMPLEX_BACKWARD(v_where(x[i] <= 0, 0, v_where(x[i] > 0, 1, AT(x))))
+}
+
+/* The threshold at which the squares of the excesses of x/2 sum to 1, by Newton's method: the sum is convex, and the first
+ * threshold lies below the root, so that the steps go upwards until rounding ends them. */
+static void NAME(entmax15_threshold)(const T *x, ptrdiff_t n, double *largest, double *threshold)
+{
+    MAXIMUM(maximum, x)
+    EACH_ROW(largest[r] = maximum[r]; threshold[r] = -1;)
+    for (int moved = 1; moved;) {
+        SUM(squares, v_square(EXCESS(0.5 * BEHIND(x))))
+        SUM(sum, EXCESS(0.5 * BEHIND(x)))
+        moved = 0;
+        for (int r = 0; r < ROWS; r++)
+            moved |= raised(&threshold[r], threshold[r] + (squares[r] - 1) / (2 * sum[r]));
+    }
+}
+
+#define ENTMAX15(x)                                                                                              \
+    (void)params;                                                                                                \
+    double maximum[ROWS], threshold[ROWS];                                                                       \
+    NAME(entmax15_threshold)(x, n, maximum, threshold);
+
+ROW_MAP(entmax15_forward)
+{
+    ENTMAX15(x)
+    ELEMENTS(y[i] = (T)v_square(EXCESS(0.5 * BEHIND(x)));)
+}
+
+ROW_PRODUCT(entmax15_backward)
+{
+    ENTMAX15(x)
+    SIMPLEX_BACKWARD(EXCESS(0.5 * BEHIND(x)))
+}
+
+ROW_PRODUCT(entmax15_backward_from_output)
+{
+    (void)params;
+    SIMPLEX_BACKWARD(v_where(x[i] <= 0, 0, v_sqrt(AT(x))))
+}
+
+/* p = (1 + a u)^(1/a) with a = alpha - 1 and u = x - maximum - threshold: exp(u) in the limit a = 0.  The threshold lies
+ * between 0, where the largest p is 1, and the point where it is 1/n; Newton's steps, which bisection replaces where they
+ * leave these bounds (the sum is convex only up to alpha = 2). */
+static void NAME(entmax_threshold)(const T *x, ptrdiff_t n, double a, double *largest, double *threshold, double *total)
+{
+    const double log_n = v_log((double)n);
+    double low[ROWS], high[ROWS];
+    MAXIMUM(maximum, x)
+    EACH_ROW(largest[r] = maximum[r]; threshold[r] = low[r] = 0;
+             high[r] = v_where(a == 0, log_n, -v_expm1(-a * log_n) / a);)
+    for (int moved = 1, step = 0; moved && step < ENTMAX_STEPS; step++) {
+        SUM(sum, entmax_power(BEHIND(x) - threshold[r], a, 1))
+        SUM(slope, entmax_power(BEHIND(x) - threshold[r], a, 1 - a))
+        moved = 0;
+        for (int r = 0; r < ROWS; r++) {
+            const double excess = sum[r] - 1;
+            total[r] = sum[r];
+            if (v_abs(excess) > 0x1p-51) {
+                *(excess > 0 ? &low[r] : &high[r]) = threshold[r];
+                const double newton = threshold[r] + excess / slope[r];
+                const double next = newton > low[r] && newton < high[r] ? newton : 0.5 * (low[r] + high[r]);
+                moved |= next != threshold[r];
+                threshold[r] = next;
+            }
         }
     }
 }
 
-/* Σ a b, or Σ a where b is NULL */
-static double PASTE(row_product_, F)(const T *a, const T *b, ptrdiff_t n)
+#define ENTMAX(x)                                                                                                \
+    const double a = params[0] - 1;                                                                              \
+    double maximum[ROWS], threshold[ROWS], total[ROWS];                                                          \
+    NAME(entmax_threshold)(x, n, a, maximum, threshold, total);
+
+ROW_MAP(entmax_forward)
 {
-    row_sum sum = {{0}, {0}};
-    for (ptrdiff_t start = 0; start < n; start += CHUNK) {
-        const ptrdiff_t m = n - start < CHUNK ? n - start : CHUNK;
-        double e[CHUNK];
-        VECTORIZE for (ptrdiff_t i = 0; i < m; i++)
-            e[i] = (double)a[start + i] * (b ? b[start + i] : 1);
-        row_sum_add(&sum, e, m);
-    }
-    return row_sum_total(&sum);
+    ENTMAX(x)
+    ELEMENTS(y[i] = (T)(entmax_power(BEHIND(x) - threshold[r], a, 1) / total[r]);)
 }
 
-static void PASTE(softmax_forward_, F)(const T *x, T *y, ptrdiff_t n, const T *params)
+ROW_PRODUCT(entmax_backward)
 {
-    (void)params;
-    row_sum sum = {{0}, {0}};
-    const double maximum = PASTE(row_maximum_, F)(x, n);
-    PASTE(row_exponentials_, F)(x, NULL, n, maximum, &sum, NULL);
-    const double total = row_sum_total(&sum);
-    VECTORIZE for (ptrdiff_t i = 0; i < n; i++)
-        y[i] = (T)(v_exp_difference(x[i], maximum) / total);
+    ENTMAX(x)
+    (void)total;
+    SIMPLEX_BACKWARD(entmax_power(BEHIND(x) - threshold[r], a, 1 - a))
 }
 
-/* y (grad - Σ grad y), y = softmax(x) */
-static void PASTE(softmax_backward_, F)(const T *grad, const T *x, T *out, ptrdiff_t n, const T *params)
+ROW_PRODUCT(entmax_backward_from_output)
 {
-    (void)params;
-    row_sum sum = {{0}, {0}}, product = {{0}, {0}};
-    const double maximum = PASTE(row_maximum_, F)(x, n);
-    PASTE(row_exponentials_, F)(x, grad, n, maximum, &sum, &product);
-    const double total = row_sum_total(&sum);
-    const double mean = row_sum_total(&product) / total;
-    VECTORIZE for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = (T)(v_exp_difference(x[i], maximum) / total * (grad[i] - mean));
+    const double a = params[0] - 1;
+    SIMPLEX_BACKWARD(v_where(x[i] <= 0, 0, v_exp((1 - a) * v_log(x[i]))))
 }
 
-static void PASTE(softmax_backward_from_output_, F)(const T *grad, const T *y, T *out, ptrdiff_t n, const T *params)
+/* By alpha: p d log(p)/da, less the movement of the threshold that keeps the sum at 1 */
+ROW_PRODUCT(entmax_gradient_0)
 {
-    (void)params;
-    const double mean = PASTE(row_product_, F)(grad, y, n);
-    VECTORIZE for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = (T)(y[i] * (grad[i] - mean));
+    ENTMAX(x)
+    (void)total;
+#define POWER(exponent) entmax_power(BEHIND(x) - threshold[r], a, exponent)
+#define CHANGE v_where(POWER(1) == 0, 0, POWER(1) * entmax_slope(BEHIND(x) - threshold[r], a))
+    SUM(weight, POWER(1 - a))
+    SUM(product, POWER(1 - a) * AT(grad))
+    SUM(change, CHANGE)
+    SUM(gradient, CHANGE * AT(grad))
+    EACH_ROW(y[r] = (T)(gradient[r] - product[r] / weight[r] * change[r]);)
+#undef POWER
+#undef CHANGE
 }
 
-/* (x - maximum) - log(1 + Σ exp over the others): the 1 stays out of the sum, so that the logarithm of a probability
- * near 1 is -1e-9 and not 0. */
-static void PASTE(log_softmax_forward_, F)(const T *x, T *y, ptrdiff_t n, const T *params)
-{
-    (void)params;
-    row_sum sum = {{0}, {0}};
-    const double maximum = PASTE(row_maximum_, F)(x, n);
-    double ties = 0;
-    for (ptrdiff_t start = 0; start < n; start += CHUNK) {
-        const ptrdiff_t m = n - start < CHUNK ? n - start : CHUNK;
-        double e[CHUNK];
-        VECTORIZE for (ptrdiff_t i = 0; i < m; i++)
-            e[i] = v_where(x[start + i] == maximum, 0, v_exp_difference(x[start + i], maximum));
-        row_sum_add(&sum, e, m);
-        for (ptrdiff_t i = 0; i < m; i++)
-            ties += x[start + i] == maximum;
-    }
-    /* A row without a finite maximum has no logarithm: inf - inf makes it NaN. */
-    const double others = row_sum_total(&sum) + (ties - 1) + (maximum - maximum);
-    const double logarithm = v_log1p(others);
-    VECTORIZE for (ptrdiff_t i = 0; i < n; i++)
-        y[i] = (T)((x[i] - maximum) - logarithm);
-}
-
-/* grad - softmax(x) Σ grad */
-static void PASTE(log_softmax_backward_, F)(const T *grad, const T *x, T *out, ptrdiff_t n, const T *params)
-{
-    (void)params;
-    row_sum sum = {{0}, {0}};
-    const double maximum = PASTE(row_maximum_, F)(x, n);
-    PASTE(row_exponentials_, F)(x, NULL, n, maximum, &sum, NULL);
-    const double mean = PASTE(row_product_, F)(grad, NULL, n) / row_sum_total(&sum);
-    VECTORIZE for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = (T)(grad[i] - v_exp_difference(x[i], maximum) * mean);
-}
-
-static void PASTE(log_softmax_backward_from_output_, F)(const T *grad, const T *y, T *out, ptrdiff_t n,
-                                                        const T *params)
-{
-    (void)params;
-    const double total = PASTE(row_product_, F)(grad, NULL, n);
-    VECTORIZE for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = (T)(grad[i] - v_exp(y[i]) * total);
-}
+#undef NAME
+#undef AT
+#undef ROW_MAP
+#undef ROW_PRODUCT
+#undef EACH_ROW
+#undef MAXIMUM
+#undef SUM
+#undef ELEMENTS
+#undef SOFTMAX
+#undef PROBABILITY
+#undef LOGSUMEXP
+#undef LOGSUMEXP_AND_TOTAL
+#undef SHARE
+#undef NAN_OF_ROW
+#undef SIMPLEX_BACKWARD
+#undef EXCESS
+#undef BEHIND
+#undef SPARSEMAX
+#undef ENTMAX15
+#undef ENTMAX

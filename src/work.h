@@ -1,7 +1,7 @@
 /* One call: which operation of which kernel on which contiguous arrays, and how to compute a part of it.
  *
- * The arrays are cut into units: rows for an axis-wise kernel, blocks that fit the cache for an elementwise one.  Units
- * are independent, so that any number of threads may share them and give the same bits.
+ * The arrays are cut into units: rows for an axis-wise kernel, blocks that fit the cache for others.  Units are
+ * independent, so that any number of threads may share them and give the same bits.
  */
 #ifndef PYACTX_WORK_H
 #define PYACTX_WORK_H
@@ -14,10 +14,11 @@
 enum operation { FORWARD, DERIVATIVE, BACKWARD, BACKWARD_FROM_OUTPUT, VALUE_AND_DERIVATIVE, PARAMETER_GRADIENT };
 
 enum {
-    MAX_ARRAYS = 3,     /* inputs and outputs of an operation */
+    MAX_ARRAYS = 5,     /* inputs and outputs of an operation */
     MAX_PARAMETERS = 8,
-    BLOCK = 4096,       /* elements of an elementwise unit */
-    BUFFER = 512        /* elements of an intermediate result kept on the stack */
+    BLOCK = 4096,       /* elements of a unit that is no row */
+    BUFFER = 512,       /* elements of an intermediate result kept on the stack */
+    SHORT_ROW = 64      /* rows up to this length are taken PYACTX_ROWS at a time */
 };
 
 typedef struct {
@@ -28,29 +29,117 @@ typedef struct {
     int each;          /* the parameters are arrays of one value per element */
     const void *params;
     void *arrays[MAX_ARRAYS]; /* inputs, then outputs */
-    ptrdiff_t n;       /* elements of each array */
+    ptrdiff_t n;       /* elements in all units */
     ptrdiff_t unit;    /* elements of a unit; the last may be shorter */
+    ptrdiff_t units;
 } work;
 
+static inline int has_rows(const pyactx_kernel *kernel)
+{
+    return kernel->kind == PYACTX_AXISWISE || kernel->kind == PYACTX_REDUCTION;
+}
+
 /* The number of arrays an operation reads and writes. */
-static inline int operation_inputs(enum operation operation)
+static inline int operation_inputs(const pyactx_kernel *kernel, enum operation operation)
 {
-    return operation == FORWARD || operation == DERIVATIVE || operation == VALUE_AND_DERIVATIVE ? 1 : 2;
+    const int alone = operation == FORWARD || operation == DERIVATIVE || operation == VALUE_AND_DERIVATIVE;
+    return (alone ? 1 : 2) + (kernel->kind == PYACTX_GATED);
 }
 
-static inline int operation_outputs(enum operation operation)
+static inline int operation_outputs(const pyactx_kernel *kernel, enum operation operation)
 {
-    return operation == VALUE_AND_DERIVATIVE ? 2 : 1;
+    return operation == VALUE_AND_DERIVATIVE || (operation == BACKWARD && kernel->kind == PYACTX_GATED) ? 2 : 1;
 }
 
-/* Defines compute_<F>(work, arrays, n): the operation on one block, composed from others where the kernel lacks it. */
-#define DEFINE_COMPUTE(T, F)                                                                                     \
-    static void compute_##F(const work *w, T *const arrays[MAX_ARRAYS], ptrdiff_t n)                             \
+/* Whether array k has one number for a row: the result of a reduction, its gradient, and that of a parameter. */
+static inline int is_number(const pyactx_kernel *kernel, enum operation operation, int k)
+{
+    if (operation == PARAMETER_GRADIENT)
+        return has_rows(kernel) && (k == 2 || (k == 0 && kernel->kind == PYACTX_REDUCTION));
+    return kernel->kind == PYACTX_REDUCTION && k == (operation == FORWARD);
+}
+
+/* ---- Which functions a kernel has ----------------------------------------------------------------------------- */
+
+/* Defines have_<F> and gated_have_<F>: whether a table has what an operation needs. */
+#define DEFINE_HAVE(F)                                                                                           \
+    static inline int have_##F(const pyactx_operations_##F *table, enum operation operation)                     \
+    {                                                                                                            \
+        switch (operation) {                                                                                     \
+        case FORWARD:                                                                                            \
+            return table->forward != NULL;                                                                       \
+        case DERIVATIVE:                                                                                         \
+            return table->derivative != NULL;                                                                    \
+        case VALUE_AND_DERIVATIVE:                                                                               \
+            return table->value_and_derivative || (table->forward && table->derivative);                         \
+        case BACKWARD:                                                                                           \
+            return table->backward || table->derivative;                                                         \
+        case BACKWARD_FROM_OUTPUT:                                                                               \
+            return table->backward_from_output != NULL;                                                          \
+        case PARAMETER_GRADIENT:                                                                                 \
+            return table->parameter_gradients != NULL;                                                           \
+        }                                                                                                        \
+        return 0;                                                                                                \
+    }                                                                                                            \
+                                                                                                                 \
+    static inline int gated_have_##F(const pyactx_gated_##F *table, enum operation operation)                    \
+    {                                                                                                            \
+        return operation == FORWARD              ? table->forward != NULL                                        \
+               : operation == BACKWARD           ? table->backward != NULL                                       \
+               : operation == PARAMETER_GRADIENT ? table->parameter_gradients != NULL                            \
+                                                 : 0;                                                            \
+    }                                                                                                            \
+                                                                                                                 \
+    static inline int has_##F(const pyactx_kernel *kernel, enum operation operation, int each)                   \
+    {                                                                                                            \
+        if (kernel->kind == PYACTX_GATED)                                                                        \
+            return gated_have_##F(each ? &kernel->each_gated_##F : &kernel->gated_##F, operation);               \
+        return have_##F(each ? &kernel->each_##F : &kernel->F, operation);                                       \
+    }
+
+DEFINE_HAVE(f32)
+DEFINE_HAVE(f64)
+
+/* Whether the kernel can do the operation with parameters that are arrays, or with rows side by side.  What it cannot is
+ * called element by element, or row by row. */
+static inline int has_each(const pyactx_kernel *kernel, enum operation operation)
+{
+    return has_f64(kernel, operation, 1) && (has_rows(kernel) || has_f32(kernel, operation, 1));
+}
+
+/* Whether it can do it only with parameters that are arrays. */
+static inline int needs_each(const pyactx_kernel *kernel, enum operation operation)
+{
+    return !has_f64(kernel, operation, 0) || !has_f32(kernel, operation, 0);
+}
+
+/* Whether it can do it at all, in both dtypes. */
+static inline int has_operation(const pyactx_kernel *kernel, enum operation operation)
+{
+    return !needs_each(kernel, operation) || (has_each(kernel, operation) && !has_rows(kernel));
+}
+
+/* ---- Computing ------------------------------------------------------------------------------------------------- */
+
+/* Defines compute_<F>(work, arrays, n): the operation on one block, composed from others where the kernel lacks it.  With
+ * parameters that are arrays, n is at most BUFFER. */
+#define DEFINE_COMPUTE(T, F)                                                                                        \
+    static void compute_##F(const work *w, T *const arrays[MAX_ARRAYS], ptrdiff_t n)                                \
     {                                                                                                            \
         const pyactx_operations_##F *op = w->each ? &w->kernel->each_##F : &w->kernel->F;                        \
         const T *params = (const T *)w->params;                                                                  \
         T *const a = arrays[0], *const b = arrays[1], *const c = arrays[2];                                      \
         T buffer[BUFFER];                                                                                        \
+        if (w->kernel->kind == PYACTX_GATED) {                                                                   \
+            const pyactx_gated_##F *gated = w->each ? &w->kernel->each_gated_##F : &w->kernel->gated_##F;        \
+            if (w->operation == FORWARD)                                                                         \
+                gated->forward(a, b, c, n, params);                                                              \
+            else if (w->operation == BACKWARD)                                                                   \
+                gated->backward(a, b, c, arrays[3], arrays[4], n, params);                                       \
+            else                                                                                                 \
+                gated->parameter_gradients[w->parameter](a, b, c, arrays[3], n, params);                         \
+            return;                                                                                              \
+        }                                                                                                        \
         switch (w->operation) {                                                                                  \
         case FORWARD:                                                                                            \
             op->forward(a, b, n, params);                                                                        \
@@ -94,60 +183,72 @@ static inline int operation_outputs(enum operation operation)
 DEFINE_COMPUTE(float, f32)
 DEFINE_COMPUTE(double, f64)
 
-/* Whether a pair of tables has what an operation needs. */
-static inline int tables_have(const pyactx_operations_f32 *s, const pyactx_operations_f64 *d, enum operation operation)
-{
-    switch (operation) {
-    case FORWARD:
-        return s->forward && d->forward;
-    case DERIVATIVE:
-        return s->derivative && d->derivative;
-    case VALUE_AND_DERIVATIVE:
-        return (s->value_and_derivative || (s->forward && s->derivative)) &&
-               (d->value_and_derivative || (d->forward && d->derivative));
-    case BACKWARD:
-        return (s->backward || s->derivative) && (d->backward || d->derivative);
-    case BACKWARD_FROM_OUTPUT:
-        return s->backward_from_output && d->backward_from_output;
-    case PARAMETER_GRADIENT:
-        return s->parameter_gradients && d->parameter_gradients;
+enum {
+    MAX_ROW_ARRAYS = 3,
+    FEW_ROWS = 4 /* fewer are faster one by one */
+};
+
+/* Defines compute_units_<F>: units [start, stop) of the arrays.  Short rows are laid side by side, element j of row r at
+ * [j * PYACTX_ROWS + r], and computed PYACTX_ROWS at a time, in double. */
+#define DEFINE_COMPUTE_UNITS(T, F)                                                                               \
+    static void compute_side_by_side_##F(const work *w, T *const arrays[MAX_ARRAYS], int count, ptrdiff_t rows)  \
+    {                                                                                                            \
+        const int inputs = operation_inputs(w->kernel, w->operation);                                            \
+        double lanes[MAX_ROW_ARRAYS][SHORT_ROW * PYACTX_ROWS], params[MAX_PARAMETERS];                           \
+        double *const laid[MAX_ARRAYS] = {lanes[0], lanes[1], lanes[2]};                                         \
+        for (int k = 0; k < inputs; k++) {                                                                       \
+            const ptrdiff_t n = is_number(w->kernel, w->operation, k) ? 1 : w->unit;                             \
+            for (ptrdiff_t r = 0; r < PYACTX_ROWS; r++) { /* no lane without numbers: the first row again */     \
+                const T *row = arrays[k] + (r < rows ? r : 0) * n;                                               \
+                for (ptrdiff_t j = 0; j < n; j++)                                                                \
+                    lanes[k][j * PYACTX_ROWS + r] = row[j];                                                      \
+            }                                                                                                    \
+        }                                                                                                        \
+        for (uint32_t k = 0; k < w->kernel->n_params; k++)                                                       \
+            params[k] = ((const T *)w->params)[k];                                                               \
+        work each = *w;                                                                                          \
+        each.each = 1;                                                                                           \
+        each.params = params;                                                                                    \
+        compute_f64(&each, laid, w->unit);                                                                          \
+        for (int k = inputs; k < count; k++) {                                                                   \
+            const ptrdiff_t n = is_number(w->kernel, w->operation, k) ? 1 : w->unit;                             \
+            for (ptrdiff_t r = 0; r < rows; r++)                                                                 \
+                for (ptrdiff_t j = 0; j < n; j++)                                                                \
+                    arrays[k][r * n + j] = (T)lanes[k][j * PYACTX_ROWS + r];                                     \
+        }                                                                                                        \
+    }                                                                                                            \
+                                                                                                                 \
+    static void compute_units_##F(const work *w, ptrdiff_t start, ptrdiff_t stop)                                \
+    {                                                                                                            \
+        const int count = operation_inputs(w->kernel, w->operation) + operation_outputs(w->kernel, w->operation); \
+        const int short_rows = has_rows(w->kernel) && w->unit <= SHORT_ROW && has_each(w->kernel, w->operation); \
+        while (start < stop) {                                                                                   \
+            T *arrays[MAX_ARRAYS];                                                                               \
+            for (int k = 0; k < count; k++)                                                                      \
+                arrays[k] = (T *)w->arrays[k] + start * (is_number(w->kernel, w->operation, k) ? 1 : w->unit);   \
+            if (short_rows && stop - start >= FEW_ROWS) {                                                        \
+                const ptrdiff_t rows = stop - start < PYACTX_ROWS ? stop - start : PYACTX_ROWS;                  \
+                compute_side_by_side_##F(w, arrays, count, rows);                                                \
+                start += rows;                                                                                   \
+            } else {                                                                                             \
+                const ptrdiff_t left = w->n - start * w->unit;                                                   \
+                compute_##F(w, arrays, left < w->unit ? left : w->unit);                                         \
+                start++;                                                                                         \
+            }                                                                                                    \
+        }                                                                                                        \
     }
-    return 0;
-}
 
-/* Whether the kernel can do the operation, in both dtypes. */
-static inline int has_operation(const pyactx_kernel *kernel, enum operation operation)
-{
-    return tables_have(&kernel->f32, &kernel->f64, operation);
-}
-
-/* Whether it can do it with parameters that are arrays.  What is composed of others is done in pieces, in which the
- * parameters of the whole block do not fit; one that is not there is called element by element. */
-static inline int has_each(const pyactx_kernel *kernel, enum operation operation)
-{
-    const pyactx_operations_f32 *s = &kernel->each_f32;
-    const pyactx_operations_f64 *d = &kernel->each_f64;
-    return tables_have(s, d, operation) && (operation != BACKWARD || (s->backward && d->backward)) &&
-           (operation != VALUE_AND_DERIVATIVE || (s->value_and_derivative && d->value_and_derivative));
-}
+DEFINE_COMPUTE_UNITS(float, f32)
+DEFINE_COMPUTE_UNITS(double, f64)
 
 /* Computes units [start, stop) in the default floating-point environment. */
 static void compute_units(const work *w, ptrdiff_t start, ptrdiff_t stop)
 {
     const environment saved = environment_enter();
-    for (ptrdiff_t u = start; u < stop; u++) {
-        const ptrdiff_t first = u * w->unit;
-        const ptrdiff_t n = w->n - first < w->unit ? w->n - first : w->unit;
-        if (w->is_double) {
-            double *const arrays[MAX_ARRAYS] = {(double *)w->arrays[0] + first, (double *)w->arrays[1] + first,
-                                                w->arrays[2] ? (double *)w->arrays[2] + first : NULL};
-            compute_f64(w, arrays, n);
-        } else {
-            float *const arrays[MAX_ARRAYS] = {(float *)w->arrays[0] + first, (float *)w->arrays[1] + first,
-                                               w->arrays[2] ? (float *)w->arrays[2] + first : NULL};
-            compute_f32(w, arrays, n);
-        }
-    }
+    if (w->is_double)
+        compute_units_f64(w, start, stop);
+    else
+        compute_units_f32(w, start, stop);
     environment_leave(saved);
 }
 

@@ -91,6 +91,99 @@ def logarithm():
     return target, weight, mpf(0), bound, 6
 
 
+def error_function():
+    """erf(x) = x + x E(x^2) on |x| <= 0.65."""
+
+    def target(z):
+        if z < mpf("1e-30"):
+            return 2 / mpmath.sqrt(mpmath.pi) * (1 - z / 3) - 1
+        x = mpmath.sqrt(z)
+        return mpmath.erf(x) / x - 1
+
+    def weight(z):
+        return 1 / (1 + target(z))
+
+    return target, weight, mpf(0), mpf("0.65") ** 2 * mpf("1.0001"), 9
+
+
+DENSITY_AT_0 = 1 / mpmath.sqrt(2 * mpmath.pi)
+TAIL_SHIFT = mpf("5.5")
+TAIL_LOW, TAIL_HIGH = 1 / (TAIL_SHIFT + mpf("38.7")), 1 / TAIL_SHIFT
+TAIL_MIDDLE = mpf(float((TAIL_LOW + TAIL_HIGH) / 2))
+
+
+def normal_tail():
+    """Phi(-a) exp(a^2/2) = t (1/sqrt(2 pi) + t T(t - middle)), t = 1/(a + shift), for 0 <= a <= 38.7."""
+
+    def tail(t):
+        a = 1 / t - TAIL_SHIFT
+        return mpmath.erfc(a / mpmath.sqrt(2)) * mpmath.exp(a * a / 2) / 2
+
+    def target(v):
+        t = TAIL_MIDDLE + v
+        return (tail(t) / t - mpf(float(DENSITY_AT_0))) / t
+
+    def weight(v):
+        t = TAIL_MIDDLE + v
+        return t**2 / tail(t)
+
+    return target, weight, TAIL_LOW - TAIL_MIDDLE, TAIL_HIGH - TAIL_MIDDLE, 20
+
+
+def tanh_remainder():
+    """x - tanh(x) = x z / (3 + z R(z)), z = x^2, on |x| <= 2."""
+
+    def target(z):
+        if z < mpf("1e-12"):
+            return mpf(6) / 5 - z / 175
+        x = mpmath.sqrt(z)
+        return x / (x - mpmath.tanh(x)) - 3 / z
+
+    def weight(z):
+        return z / (3 + z * target(z)) + mpf("1e-9")
+
+    return target, weight, mpf(0), mpf(4) * mpf("1.0001"), 12
+
+
+def sine_square():
+    """sin(r)^2 = w + w^2 S(w), w = r^2, for |r| <= pi/4."""
+
+    def target(w):
+        if w < mpf("1e-12"):
+            return -mpf(1) / 3 + 2 * w / 45
+        return (mpmath.sin(mpmath.sqrt(w)) ** 2 / w - 1) / w
+
+    def weight(w):
+        return w / (1 + w * target(w)) + mpf("1e-9")
+
+    return target, weight, mpf(0), (mpmath.pi / 4) ** 2 * mpf("1.0001"), 7
+
+
+def sine():
+    """sin(2 r) = 2 r + 2 r w D(w), w = r^2, for |r| <= pi/4."""
+
+    def target(w):
+        if w < mpf("1e-12"):
+            return -mpf(2) / 3 + 2 * w / 15
+        return (mpmath.sin(2 * mpmath.sqrt(w)) / (2 * mpmath.sqrt(w)) - 1) / w
+
+    def weight(w):
+        return w / (1 + w * target(w)) + mpf("1e-9")
+
+    return target, weight, mpf(0), (mpmath.pi / 4) ** 2 * mpf("1.0001"), 7
+
+
+def two_over_pi():
+    """Return 2/pi in pieces of 24 bits, times 2^120, after three zeros: as many as the largest double needs."""
+    with mpmath.workprec(1300):
+        rest, pieces = mpmath.ldexp(2 / mpmath.pi, 24), []
+        for i in range(47):
+            whole = int(mpmath.floor(rest))
+            pieces.append(float(mpmath.ldexp(mpf(whole), 120 - 24 * (i + 1))))
+            rest = mpmath.ldexp(rest - whole, 24)
+    return [0.0, 0.0, 0.0, *pieces]
+
+
 def constants():
     """Yield (name, value as a double, comment) for every constant."""
     log2 = mpmath.log(2)
@@ -98,7 +191,24 @@ def constants():
     yield "LOG2_E", float(1 / log2), "1 / ln 2"
     yield "LN2_HIGH", float(high), "ln 2 to 32 bits: n * LN2_HIGH is exact for |n| < 2^21"
     yield "LN2_LOW", float(log2 - high), "ln 2 - LN2_HIGH"
-    for name, problem in (("EXP", exponential()), ("LOG", logarithm())):
+    yield "DENSITY_AT_0", float(DENSITY_AT_0), "1 / sqrt(2 pi)"
+    for i, piece in enumerate(two_over_pi()):
+        yield f"TWO_OVER_PI[{i}]", piece, "a piece of 24 bits"
+    high = mpmath.pi / 2
+    yield "HALF_PI", float(high), "pi / 2"
+    yield "HALF_PI_LOW", float(high - mpf(float(high))), "pi / 2 - HALF_PI"
+    yield "SQRT_2", float(mpmath.sqrt(2)), "sqrt(2)"
+    yield "ERF_SLOPE", float(2 / mpmath.sqrt(mpmath.pi)), "2 / sqrt(pi)"
+    # gelu_tanh(x) = x sigma(LINEAR x + CUBIC x^3), that is 2 sqrt(2/pi) (x + 0.044715 x^3)
+    linear = 2 * mpmath.sqrt(2 / mpmath.pi)
+    for name, value in (("LINEAR", linear), ("CUBIC", linear * mpf(0.044715))):
+        yield f"GELU_{name}", float(value), "and what the double lacks"
+        yield f"GELU_{name}_LOW", float(value - mpf(float(value))), "of the one before"
+    yield "TAIL_SHIFT", float(TAIL_SHIFT), "where the polynomial for the tail converges best"
+    yield "TAIL_MIDDLE", float(TAIL_MIDDLE), "of the interval of 1 / (a + TAIL_SHIFT)"
+    for name, problem in (("EXP", exponential()), ("LOG", logarithm()), ("ERF", error_function()),
+                          ("TAIL", normal_tail()), ("TANH", tanh_remainder()),
+                          ("SINE_SQUARE", sine_square()), ("SINE", sine())):
         target, weight, low, high, degree = problem
         rounded = [float(c) for c in minimax(*problem)]
         grid = [low + (high - low) * i / 4000 for i in range(4001)]
@@ -112,7 +222,9 @@ def main():
     parser.add_argument("--check", action="store_true", help="compare with src/vecmath.h instead of printing")
     check = parser.parse_args().check
     header = (Path(__file__).parent.parent / "src" / "vecmath.h").read_text()
-    written = {name: float(value) for name, value in re.findall(r"^#define V_(\w+) (\S+)", header, re.MULTILINE)}
+    written = {name: float(value) for name, value in re.findall(r"^#define V_(\w+) (-?\d\S*)", header, re.MULTILINE)}
+    table = re.search(r"V_TWO_OVER_PI\[\d+\] = {(.*?)}", header, re.DOTALL)[1].replace("\n", "").strip(" ,")
+    written |= {f"TWO_OVER_PI[{i}]": float(piece) for i, piece in enumerate(table.split(","))}
     wrong = 0
     for name, value, comment in constants():
         if not check:

@@ -4,7 +4,7 @@
  * pointer to a pyactx_kernel of static lifetime.  pyactx.Activation.from_kernel(name, capsule) makes an activation of
  * it; pyactx's own activations come through the same door.
  *
- * Every function works on one contiguous block of n elements.  It
+ * Every function works on contiguous blocks of n elements.  It
  *   - calls nothing of Python, allocates nothing and reports no error,
  *   - allows an output to be one of its inputs (the same address, never a partial overlap),
  *   - assumes the alignment of its element type and no more,
@@ -43,7 +43,7 @@ typedef struct {
     pyactx_product_f32 *backward;
     pyactx_product_f32 *backward_from_output;
     pyactx_pair_f32 *value_and_derivative;
-    pyactx_product_f32 *const *parameter_gradients; /* one per parameter: grad times df/dparameter at x */
+    pyactx_product_f32 *const *parameter_gradients; /* one per parameter: grad times df/dparameter at x; of a row, summed */
 } pyactx_operations_f32;
 
 typedef struct {
@@ -55,11 +55,38 @@ typedef struct {
     pyactx_product_f64 *const *parameter_gradients;
 } pyactx_operations_f64;
 
+/* A gated activation: (gate, up) -> y is of the type pyactx_product. */
+typedef void pyactx_gated_backward_f32(const float *grad, const float *gate, const float *up, float *gate_gradient,
+                                       float *up_gradient, ptrdiff_t n, const float *params);
+typedef void pyactx_gated_backward_f64(const double *grad, const double *gate, const double *up,
+                                       double *gate_gradient, double *up_gradient, ptrdiff_t n, const double *params);
+typedef void pyactx_gated_gradient_f32(const float *grad, const float *gate, const float *up, float *y, ptrdiff_t n,
+                                       const float *params);
+typedef void pyactx_gated_gradient_f64(const double *grad, const double *gate, const double *up, double *y,
+                                       ptrdiff_t n, const double *params);
+
+typedef struct {
+    pyactx_product_f32 *forward;
+    pyactx_gated_backward_f32 *backward;
+    pyactx_gated_gradient_f32 *const *parameter_gradients;
+} pyactx_gated_f32;
+
+typedef struct {
+    pyactx_product_f64 *forward;
+    pyactx_gated_backward_f64 *backward;
+    pyactx_gated_gradient_f64 *const *parameter_gradients;
+} pyactx_gated_f64;
+
 /* What a block is. */
 enum {
     PYACTX_ELEMENTWISE = 0, /* any number of independent elements */
-    PYACTX_AXISWISE = 1     /* one whole row, mapped to a row of the same length; there is no derivative */
+    PYACTX_AXISWISE = 1,    /* one whole row, mapped to a row of the same length; there is no derivative */
+    PYACTX_REDUCTION = 2,   /* one whole row, mapped to a number: y[0], and in `backward` grad[0] */
+    PYACTX_GATED = 3        /* independent elements of two arrays; the operations are those of `gated` */
 };
+
+/* The short rows of an axis-wise kernel or a reduction that its `each` operations take at once. */
+enum { PYACTX_ROWS = 16 };
 
 typedef struct {
     uint32_t struct_size; /* sizeof(pyactx_kernel): later versions only add fields at the end */
@@ -71,8 +98,14 @@ typedef struct {
     const double *parameter_defaults;
     pyactx_operations_f32 f32;          /* params[k] is the value of parameter k */
     pyactx_operations_f64 f64;
-    pyactx_operations_f32 each_f32;     /* params[k * n + i] is that of parameter k for element i; NULLs are allowed */
+    /* Elements: params[k * n + i] is the value of parameter k for element i.  Rows: PYACTX_ROWS of them at once, in double,
+     * element j of row r at [j * PYACTX_ROWS + r], a number of row r at [r].  NULLs are allowed. */
+    pyactx_operations_f32 each_f32;
     pyactx_operations_f64 each_f64;
+    pyactx_gated_f32 gated_f32;         /* of PYACTX_GATED, in place of f32 and so on */
+    pyactx_gated_f64 gated_f64;
+    pyactx_gated_f32 each_gated_f32;
+    pyactx_gated_f64 each_gated_f64;
 } pyactx_kernel;
 
 #endif

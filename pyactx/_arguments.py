@@ -4,7 +4,6 @@ Both implementations come through here, so that their errors are the same.  A me
 given and what to do; nothing has been written when one is raised.
 """
 
-import math
 from inspect import Parameter, Signature
 
 import numpy as np
@@ -16,33 +15,32 @@ FLOAT64 = np.dtype(np.float64)
 UFUNC_KEYWORDS = ("where", "dtype", "casting", "order", "subok")
 
 
-def call(operation, arguments, keywords):
-    """Compute one operation of an elementwise or axis-wise activation."""
-    bound, options = bind(operation, arguments, keywords)
+def call(operation, bound, options):
+    """Compute one operation of an elementwise or gated activation."""
     out = options.pop("out", None)
     axis = bound.pop("axis", None)
     label = operation.label
-    elementwise = operation.kind == "elementwise"
     arrays = [array_like(label, name, value) for name, value in bound.items()]
     if any(map(is_foreign, arrays)) or (out is not None and any(map(is_foreign, as_tuple(out)))):
-        return call_foreign(operation, arrays, axis, out, options)
-    if not elementwise:
-        shape = broadcast_shape(label, dict(zip(bound, arrays)), {})
-        axis = checked_axes(label, axis, len(shape), shape)
-        arrays = [x if np.shape(x) == shape else np.broadcast_to(x, shape, subok=True) for x in arrays]
-    elif axis is not None:
+        if axis is not None:
+            raise TypeError(f"{label}: axis is not possible for arrays of {type(arrays[0]).__module__.split('.')[0]}; "
+                            f"give the parameters a shape that broadcasts")
+        return call_foreign(operation, arrays, out, options)
+    if axis is not None:
         arrays = along_axis(operation, dict(zip(bound, arrays)), axis)
     dtype = result_dtype(label, arrays, options)
     if out is not None or options or not can_broadcast(arrays):
         shape = broadcast_shape(label, dict(zip(bound, arrays)), options)
         options["out"] = checked_out(operation, out, shape, dtype, options.get("casting", "same_kind"))
-    if elementwise and not options and all(type(x) not in NUMBERS and x.dtype == dtype for x in arrays):
+    if not options and all(type(x) not in NUMBERS and x.dtype == dtype for x in arrays):
         return operation.ufunc(*arrays)
     with np.errstate(all="ignore"):  # of what overflows when it is cast
-        arrays = [dtype.type(x) if type(x) in NUMBERS else x for x in arrays]  # a number never widens the dtype
-        if elementwise:
-            return operation.ufunc(*arrays, **options)
-        return call_rows(operation.ufunc, arrays, axis, options)
+        return operation.ufunc(*not_widening(arrays, dtype), **options)
+
+
+def not_widening(arrays, dtype):
+    """Return Python numbers as numbers of the dtype."""
+    return [dtype.type(x) if type(x) in NUMBERS else x for x in arrays]
 
 
 def bind(operation, arguments, keywords):
@@ -58,10 +56,11 @@ def bind(operation, arguments, keywords):
             raise TypeError(f"{label}: {name} was given twice")
         if name in names:
             bound[name] = value
-        elif name == "out" or (name in UFUNC_KEYWORDS and not (name == "where" and operation.kind != "elementwise")):
+        elif name in operation.keywords:
             options[name] = value
         else:
-            raise TypeError(f"{label}: unknown keyword {name!r}; it takes {', '.join(known_keywords(operation))}")
+            known = ", ".join([*names, *operation.keywords])
+            raise TypeError(f"{label}: unknown keyword {name!r}; it takes {known}")
     if len(bound) < len(names):
         for name in names:
             if name not in bound and name not in operation.defaults:
@@ -69,12 +68,36 @@ def bind(operation, arguments, keywords):
         bound = {name: bound[name] if name in bound else operation.defaults[name] for name in names}
     elif keywords:
         bound = {name: bound[name] for name in names}
+    for name in operation._definition.parameters:
+        if bound[name] is None:  # what other libraries say for a parameter that is not used
+            if name not in operation.defaults:
+                raise TypeError(f"{label}: {name} is missing")
+            bound[name] = operation.defaults[name]
+    for name, (is_right, wish) in operation._definition.domains.items():
+        if not np.all(is_right(bound[name])):
+            raise ValueError(f"{label}: {name} must be {wish}, got {bound[name]!r}")
     return bound, options
 
 
-def known_keywords(operation):
-    keywords = [name for name in UFUNC_KEYWORDS if name != "where" or operation.kind == "elementwise"]
-    return [*operation.argument_names, "out", *keywords]
+def keywords_of(definition):
+    """Return the names of the arguments that are keywords only."""
+    if definition.composed:
+        return definition.keywords
+    if definition.kind != "axiswise":
+        return ("out", *UFUNC_KEYWORDS)
+    keywords = ["out", *UFUNC_KEYWORDS[1:]]
+    if definition.masked is not None:
+        keywords.insert(1, "where")
+    if definition.reduces:
+        keywords.insert(1, "keepdims")
+    return tuple(keywords)
+
+
+def chosen(label, argument, value, names):
+    """Return the name of the activation that an argument chooses."""
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{label}: {argument} must be one of {', '.join(map(repr, names))}, got {value!r}")
+    return names[value]
 
 
 def signature(operation):
@@ -186,21 +209,26 @@ def checked_out(operation, out, shape, dtype, casting):
     label = operation.label
     if len(outs) != operation.outputs:
         raise TypeError(f"{label}: out must be {operation.outputs} array(s), got {len(outs)}")
+    of = "the result" if operation.reduced[1] else operation.inputs[-1]
     for array in outs:
-        if array is None:
-            continue
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"{label}: out must be an array, got {type(array).__name__}")
-        if array.shape != shape:
-            raise ValueError(f"{label}: out has shape {array.shape}, x has shape {shape}")
-        if not array.flags.writeable:
-            raise ValueError(f"{label}: out is read-only; pass a copy of it, or an array of your own")
-        if not np.can_cast(dtype, array.dtype, casting):
-            raise TypeError(f"{label}: out has dtype {array.dtype}, to which {dtype} is not cast under the rule "
-                            f"{casting!r}; use an array of {dtype}")
-    if len(outs) == 2 and outs[0] is not None and outs[1] is not None and np.may_share_memory(*outs):
+        if array is not None:
+            check_out(label, array, shape, of, dtype, casting)
+    if len(outs) == 2 and outs[0] is not None and outs[1] is not None and np.may_share_memory(*outs, max_work=10_000):
         raise ValueError(f"{label}: the two arrays of out share memory; pass two arrays")
     return outs
+
+
+def check_out(label, array, shape, of, dtype, casting):
+    """Raise unless a result of this shape, that of `of`, and dtype can be written to an array."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{label}: out must be an array, got {type(array).__name__}")
+    if array.shape != shape:
+        raise ValueError(f"{label}: out has shape {array.shape}, {of} has shape {shape}")
+    if not array.flags.writeable:
+        raise ValueError(f"{label}: out is read-only; pass a copy of it, or an array of your own")
+    if not np.can_cast(dtype, array.dtype, casting):
+        raise TypeError(f"{label}: out has dtype {array.dtype}, to which {dtype} is not cast under the rule "
+                        f"{casting!r}; use an array of {dtype}")
 
 
 # ---- Axes ------------------------------------------------------------------------------------------------------------
@@ -226,23 +254,6 @@ def checked_axes(label, axis, ndim, shape):
     return tuple(checked)
 
 
-def call_rows(ufunc, arrays, axes, options):
-    """Call a gufunc over rows that lie along one axis, or along several taken as one."""
-    if len(axes) == 1:
-        return ufunc(*arrays, axis=axes[0], **options)
-    (out,) = options.pop("out", (None,))
-    last = tuple(range(-len(axes), 0))
-    moved = [np.moveaxis(array, axes, last) for array in arrays]
-    shape = moved[0].shape
-    row = math.prod(shape[len(shape) - len(axes) :])
-    result = ufunc(*(array.reshape(*shape[: len(shape) - len(axes)], row) for array in moved), **options)
-    result = np.moveaxis(result.reshape(shape), last, axes)
-    if out is None:
-        return result[()]
-    np.copyto(out, result, casting=options.get("casting", "same_kind"))
-    return out
-
-
 def along_axis(operation, arrays, axis):
     """Lay 1-D parameters along an axis of x, so that they broadcast there."""
     label, inputs = operation.label, operation.inputs
@@ -258,27 +269,48 @@ def along_axis(operation, arrays, axis):
                 raise ValueError(f"{label}: {name} must be a number or 1-D where axis is given, it has shape "
                                  f"{np.shape(value)}")
             if len(value) not in (1, shape[axes[0]]):
-                raise ValueError(f"{label}: {name} has shape {np.shape(value)}, x has {shape[axes[0]]} channels along "
-                                 f"axis {axis}")
+                raise ValueError(f"{label}: {name} has shape {np.shape(value)}, {inputs[-1]} has {shape[axes[0]]} "
+                                 f"channels along axis {axis}")
             value = np.reshape(value, [-1 if k == axes[0] else 1 for k in range(ndim)])
         aligned.append(value)
     return aligned
 
 
-def call_foreign(operation, arrays, axis, out, options):
+def call_foreign(operation, arrays, out, options):
     """Let another library's __array_ufunc__ do what it does with any ufunc."""
     if out is not None:
         options["out"] = as_tuple(out)
-    if operation.kind == "axiswise":
-        options["axis"] = axis
-        if not hasattr(axis, "__index__"):
-            raise TypeError(f"{operation.label}: axis must be an integer for arrays of "
-                            f"{type(arrays[0]).__module__.split('.')[0]}, got {axis!r}")
-    elif axis is not None:
-        raise TypeError(f"{operation.label}: axis is not possible for arrays of "
-                        f"{type(arrays[0]).__module__.split('.')[0]}; give the parameters a shape that broadcasts")
     with np.errstate(all="ignore"):
         return operation.ufunc(*arrays, **options)
+
+
+# ---- Gate and values in one array ------------------------------------------------------------------------------------
+
+
+def unpacked(label, x, axis, gate, layout):
+    """Return the views (gate, up) of an array that holds both along an axis."""
+    if gate is REQUIRED:
+        raise TypeError(f"{label}: gate is missing; say whether the gate comes 'first' or 'last'")
+    if gate not in ("first", "last"):
+        raise ValueError(f"{label}: gate must be 'first' or 'last', got {gate!r}")
+    if layout not in ("halves", "interleaved"):
+        raise ValueError(f"{label}: layout must be 'halves' or 'interleaved', got {layout!r}")
+    shape = np.shape(x)
+    if not shape:
+        raise ValueError(f"{label}: x must have at least one axis, it has shape ()")
+    axes = checked_axes(label, axis, len(shape), shape)
+    if len(axes) != 1:
+        raise TypeError(f"{label}: axis must be one integer, got {axis!r}")
+    length = shape[axes[0]]
+    if length % 2:
+        raise ValueError(f"{label}: x has {length} elements along axis {axis}, an odd number, which does not split in "
+                         f"two")
+    if layout == "halves":
+        slices = slice(None, length // 2), slice(length // 2, None)
+    else:
+        slices = slice(None, None, 2), slice(1, None, 2)
+    first, last = (x[(slice(None),) * axes[0] + (part,)] for part in slices)
+    return (first, last) if gate == "first" else (last, first)
 
 
 # ---- Gradients of parameters -----------------------------------------------------------------------------------------

@@ -1,21 +1,35 @@
 """Assembles the docstrings: what is special to an activation comes from its definition, the rest is said here once."""
 
-ARRAYS = {
-    "x": "x : array_like of float32 or float64, any shape\n    Integers and booleans are converted.",
+from pyactx._definition import REQUIRED
+
+ANY_SHAPE = "array_like of float32 or float64, any shape"
+
+ARGUMENTS = {
+    "x": f"x : {ANY_SHAPE}\n    Integers and booleans are converted.",
+    "gate": f"gate : {ANY_SHAPE}\n    What the nonlinearity is applied to.  Integers and booleans are converted.",
+    "up": "up : array_like, of a shape that broadcasts with gate\n    What the gate lets through.",
     "grad": "grad : array_like, of a shape that broadcasts with the other array\n    The incoming gradient.",
-    "y": "y : array_like of float32 or float64, any shape\n    The output of the activation.",
-    "axis": {
-        "elementwise": "axis : int, optional\n    The axis of x along which 1-D parameters lie.  By default they "
-        "broadcast as in NumPy.",
-        "axiswise": "axis : int, tuple of int or None, default -1\n    The axis or axes along which rows lie; None is "
-        "all of them.",
-    },
+    "y": f"y : {ANY_SHAPE}\n    The output of the activation.",
+    "approximate": "approximate : {variants}, default {default!r}\n    Which of these activations is meant.",
 }
 
-KEYWORDS = """out : ndarray, optional
-    Where the result goes: of the shape of the result, any layout, x itself or anything that overlaps it.
-**ufunc_keywords
-    where, dtype, casting, order and subok, as for NumPy's ufuncs."""
+AXIS = {
+    "elementwise": "axis : int, optional\n    The axis of x along which 1-D parameters lie.  By default they broadcast "
+    "as in NumPy.",
+    "gated": "axis : int, optional\n    The axis along which 1-D parameters lie.  By default they broadcast as in "
+    "NumPy.",
+    "axiswise": "axis : int, tuple of int or None, default -1\n    The axis or axes along which rows lie; None is all "
+    "of them.",
+}
+
+OUT = ("out : ndarray, optional\n    Where the result goes: of the shape of the result, any layout, x itself or "
+       "anything that overlaps it.")
+
+KEYWORDS = {
+    "where": "where : array_like of bool, optional\n    Which elements take part; of a shape that broadcasts with x.  "
+    "A row without any is {masked}.",
+    "keepdims": "keepdims : bool, default False\n    Keep the reduced axes, with length 1.",
+}
 
 RAISES = """TypeError
     If an array is not of real numbers, is longdouble, or cannot be cast to out.
@@ -35,30 +49,40 @@ def section(title, body):
     return f"\n\n{title}\n{'-' * len(title)}\n{body}" if body else ""
 
 
-def parameter_entry(name, default, required):
-    if default is required:
-        return f"{name} : float or array_like that broadcasts against x"
-    return f"{name} : float or array_like that broadcasts against x, default {default!r}"
+def argument_entry(operation, definition, name):
+    """Return the entry of one argument in the section of parameters."""
+    if name in definition.arguments:
+        return definition.arguments[name]
+    if name == "axis":
+        return AXIS[definition.kind]
+    if name in ARGUMENTS:
+        variants = definition.variants.get(name, {})
+        return ARGUMENTS[name].format(variants="{" + ", ".join(map(repr, variants)) + "}",
+                                      default=definition.defaults.get(name))
+    entry = f"{name} : float or array_like that broadcasts against {operation.inputs[-1]}"
+    return entry if definition.defaults[name] is REQUIRED else f"{entry}, default {definition.defaults[name]!r}"
+
+
+def keyword_entries(operation, definition):
+    """Yield the entries of the arguments that are keywords only."""
+    yield OUT
+    others = [name for name in operation.keywords if name != "out"]
+    for name in KEYWORDS:
+        if name in others and definition.kind == "axiswise":
+            others.remove(name)
+            yield KEYWORDS[name].format(masked=definition.masked)
+    yield f"**ufunc_keywords\n    {', '.join(others[:-1])} and {others[-1]}, as for NumPy's ufuncs."
 
 
 def docstring(operation, definition):
     """Return the numpydoc docstring of one operation of an activation."""
-    from pyactx._reference import REQUIRED
-
     forward = operation.operation == "forward"
     summary = OPERATIONS.get(operation.operation, "grad times the derivative of {name} with respect to a parameter.")
     text = summary.format(name=definition.name, summary=definition.summary)
     if forward and definition.formula:
         text += f"\n\n    {definition.formula}\n    {definition.derivative_formula}"
-    entries = []
-    for name in operation.argument_names:
-        if name in definition.parameters:
-            entries.append(parameter_entry(name, definition.parameters[name], REQUIRED))
-        elif name == "axis":
-            entries.append(ARRAYS["axis"][definition.kind])
-        else:
-            entries.append(ARRAYS[name])
-    text += section("Parameters", "\n".join([*entries, KEYWORDS]))
+    entries = [argument_entry(operation, definition, name) for name in operation.argument_names]
+    text += section("Parameters", "\n".join([*entries, *keyword_entries(operation, definition)]))
     result = "ndarray, or a NumPy scalar for 0-d input\n    Of the shape that the arguments broadcast to."
     text += section("Returns", f"tuple of two: {result}" if operation.outputs == 2 else result)
     text += section("Raises", RAISES)

@@ -1,6 +1,7 @@
 """The pure-Python twin of _driver: the same names, without a direct path, without threads."""
 
 import os
+import re
 import threading
 
 import numpy as np
@@ -58,7 +59,8 @@ class PythonUfunc:
 
     It has the attributes and keywords of `numpy.ufunc` and the same rules for dtypes, broadcasting, `out`, `where` and
     `__array_ufunc__`; the function is called once with float64 arrays, and its results are rounded to the dtype.
-    With a `signature` the function works on the last axis and broadcasts over the others.
+    With a `signature` the function works on rows along the last axis and broadcasts over the others; what the signature
+    says has one number for each row has a last axis of length 1 for the function.
     """
 
     identity = None
@@ -70,6 +72,7 @@ class PythonUfunc:
         self.__doc__ = doc
         self.nin, self.nout, self.nargs, self.ntypes = inputs, outputs, inputs + outputs, 2
         self.signature = signature
+        self._numbers = [operand == "" for operand in re.findall(r"\((n?)\)", signature)] if signature else None
         self.types = tuple(f"{c * inputs}->{c * outputs}" for c in "fd")
 
     def __repr__(self):
@@ -79,7 +82,7 @@ class PythonUfunc:
         return self.__name__  # found in pyactx.ufuncs, as a numpy.ufunc is
 
     def __call__(self, *arguments, out=None, where=True, axis=-1, casting="same_kind", order="K", dtype=None,
-                 subok=True):
+                 subok=True, keepdims=False):
         if not self.nin <= len(arguments) <= self.nargs:
             raise TypeError(f"{self.__name__}() takes from {self.nin} to {self.nargs} positional arguments but "
                             f"{len(arguments)} were given")
@@ -87,21 +90,22 @@ class PythonUfunc:
             out = arguments[self.nin :] + (None,) * (self.nargs - len(arguments))
         inputs = arguments[: self.nin]
         outs = out if isinstance(out, tuple) else (out,) + (None,) * (self.nout - 1)
-        options = {"casting": casting, "order": order, "where": where, "dtype": dtype, "subok": subok, "axis": axis}
+        options = {"casting": casting, "order": order, "where": where, "dtype": dtype, "subok": subok, "axis": axis,
+                   "keepdims": keepdims}
         for operand in (*inputs, *outs):
             override = getattr(type(operand), "__array_ufunc__", None)
             if override is not None and override is not np.ndarray.__array_ufunc__:
                 return self._overridden(inputs, outs, options)
         if any(operand is not None and getattr(type(operand), "__array_ufunc__", 0) is None for operand in inputs):
             raise TypeError(f"{self.__name__}: an operand does not support ufuncs (__array_ufunc__ = None)")
-        results = self._compute(inputs, axis, casting, dtype)
+        results = self._compute(inputs, axis, casting, dtype, keepdims)
         finished = tuple(
             self._finish(result, given, where, casting, order, subok, inputs, position)
             for position, (result, given) in enumerate(zip(results, outs))
         )
         return finished if self.nout > 1 else finished[0]
 
-    def _compute(self, inputs, axis, casting, dtype):
+    def _compute(self, inputs, axis, casting, dtype, keepdims):
         computed = dtype_of(inputs) if dtype is None else np.dtype(dtype)
         if computed.char not in "fd":
             raise TypeError(f"No loop matching the specified signature and casting was found for ufunc {self.__name__}")
@@ -113,13 +117,19 @@ class PythonUfunc:
                                 f"casting rule {casting!r}")
             arrays.append(array.astype(computed).astype(np.float64))
         if self.signature:  # rows in one piece: NumPy's sums depend on how they lie
-            arrays = [np.ascontiguousarray(np.moveaxis(array, axis, -1)) for array in arrays]
+            arrays = [array[..., np.newaxis] if number else np.ascontiguousarray(np.moveaxis(array, axis, -1))
+                      for array, number in zip(arrays, self._numbers)]
         with np.errstate(all="ignore"):
             results = self._function(*arrays)
             results = results if self.nout > 1 else (results,)
             shape = np.broadcast_shapes(*(array.shape for array in arrays))
+            if self.signature and self._numbers[-1]:
+                shape = (*shape[:-1], 1)
             results = [np.broadcast_to(np.asarray(result, dtype=computed), shape) for result in results]
-        return [np.moveaxis(result, -1, axis) for result in results] if self.signature else results
+        if not self.signature:
+            return results
+        return [result[..., 0] if self._numbers[-1] and not keepdims else np.moveaxis(result, -1, axis)
+                for result in results]
 
     def _finish(self, result, out, where, casting, order, subok, inputs, position):
         """Let NumPy put the result where it belongs."""
@@ -133,7 +143,8 @@ class PythonUfunc:
 
     def _overridden(self, inputs, outs, options):
         """NEP 13: the operands' own __array_ufunc__, subclasses before superclasses, else left to right."""
-        defaults = {"casting": "same_kind", "order": "K", "where": True, "dtype": None, "subok": True, "axis": -1}
+        defaults = {"casting": "same_kind", "order": "K", "where": True, "dtype": None, "subok": True, "axis": -1,
+                    "keepdims": False}
         keywords = {key: value for key, value in options.items() if value is not defaults[key]}
         if any(out is not None for out in outs):
             keywords["out"] = outs

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
 
+from pyactx import _compositions, _reference  # noqa: F401, they fill the book
+from pyactx._definition import BOOK
 from pyactx._implementation import disabled_plugins, implementation
-from pyactx._reference import BOOK
 from pyactx.activation import Activation
 from pyactx.errors import DuplicateActivationError, PluginConflictWarning, PluginError, UnknownActivationError
 
@@ -356,8 +357,10 @@ class Registry(Mapping):
 
 def _load_builtin():
     """Make the built-in activations; where a book lacks what the other has, tests/test_parity.py fails."""
-    return [Activation._from_definition(definition, implementation.kernels.get(name))
-            for name, definition in BOOK.items()]
+    library = {}
+    for name, definition in BOOK.items():
+        library[name] = Activation._from_definition(definition, implementation.kernels.get(name), library=library)
+    return list(library.values())
 
 
 registry = Registry(_load_builtin())

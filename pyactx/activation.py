@@ -3,21 +3,20 @@
 import math
 import sys
 import threading
+from collections.abc import Mapping
 from pickle import PicklingError
 from types import MappingProxyType
 
 import numpy as np
 
-from pyactx import _arguments, _documentation, _numpy_math
+from pyactx import _arguments, _documentation, _numpy_math, _rows
+from pyactx._definition import INPUTS, REQUIRED, Definition, Properties
 from pyactx._driver_py import PythonUfunc
 from pyactx._implementation import implementation
-from pyactx._reference import REQUIRED, Definition, Properties
 
 __all__ = ["Activation", "Properties"]
 
-INPUTS = {"forward": ("x",), "derivative": ("x",), "value_and_derivative": ("x",),
-          "backward": ("grad", "x"), "backward_from_output": ("grad", "y")}
-GRADIENT_INPUTS = ("grad", "x")
+METHODS = ("derivative", "value_and_derivative", "backward", "backward_from_output")
 
 _lock = threading.Lock()
 
@@ -41,39 +40,61 @@ class Operation(implementation.driver.Operation):
         Of the arguments that have one.
     """
 
-    def _set_up(self, definition, operation, capsule):
-        """Prepare an operation; `capsule` holds its kernel, or is None for the Python formulas."""
+    def _set_up(self, definition, operation, capsule, library):
+        """Prepare an operation.
+
+        `capsule` holds its kernel, or is None for the Python formulas; `library` has the other activations by name.
+        """
         parameters = tuple(definition.parameters)
-        defaults = dict(definition.parameters)
-        if definition.kind == "axiswise":
-            defaults["axis"] = -1
-        elif parameters:
-            defaults["axis"] = None
-        inputs = INPUTS.get(operation, GRADIENT_INPUTS)
+        kinds = INPUTS["elementwise" if definition.composed else definition.kind]
+        inputs = kinds.get(operation, kinds["gradient"])
         self.__dict__.update(
-            _definition=definition, _capsule=capsule, _ufunc=None,
+            _definition=definition, _capsule=capsule, _library=library, _ufunc=None,
             operation=operation,
             kind=definition.kind,
             label=definition.name if operation == "forward" else f"{definition.name}.{operation}",
             inputs=inputs,
-            outputs=2 if operation == "value_and_derivative" else 1,
-            argument_names=(*inputs, *defaults),
-            defaults={name: value for name, value in defaults.items() if value is not REQUIRED},
+            outputs=2 if operation == "value_and_derivative" or (
+                operation == "backward" and definition.kind == "gated" and not definition.composed) else 1,
+            argument_names=(*inputs, *definition.order),
+            defaults={name: value for name, value in definition.defaults.items() if value is not REQUIRED},
+            keywords=_arguments.keywords_of(definition),
         )
         if capsule is not None:
             numbers = tuple(math.nan if value is REQUIRED else value for value in definition.parameters.values())
             self.attach(capsule, *self._kernel_operation(), parameters, numbers)
 
+    @property
+    def reduced(self):
+        """For each input, and for the result, whether it has one number for each row."""
+        definition = self._definition
+        if definition.kind != "axiswise":
+            return (False,) * len(self.inputs), False
+        gradient = self.operation not in INPUTS["axiswise"]
+        return (tuple(definition.reduces and name == "grad" for name in self.inputs),
+                gradient or (definition.reduces and self.operation == "forward"))
+
     def _kernel_operation(self):
         """Return the driver's name of the operation and the number of the parameter it is about."""
-        if self.operation in INPUTS:
+        if self.operation in INPUTS["elementwise"]:
             return self.operation, 0
         return "parameter_gradient", list(self._definition.parameters).index(self.operation.removesuffix("_gradient"))
 
+    def _signature(self):
+        """Return the signature of the gufunc of an operation on rows, else None."""
+        if self.kind != "axiswise":
+            return None
+        inputs, result = self.reduced
+        operands = [*inputs, *[True] * len(self._definition.parameters)]
+        return ",".join("()" if number else "(n)" for number in operands) + ("->()" if result else "->(n)")
+
     @property
     def ufunc(self):
-        """The `numpy.ufunc` that does the same; without a compiled kernel a Python object that acts like one."""
-        if self._ufunc is None:
+        """The `numpy.ufunc` that does the same; without a compiled kernel a Python object that acts like one.
+
+        None for an activation that is made of others.
+        """
+        if self._ufunc is None and not self._definition.composed:
             with _lock:
                 if self._ufunc is None:
                     self.__dict__["_ufunc"] = self._make_ufunc()
@@ -85,17 +106,35 @@ class Operation(implementation.driver.Operation):
         return name if self.operation == "forward" else f"{name}_{self.operation}"
 
     def _make_ufunc(self):
-        definition, name = self._definition, self.ufunc_name
+        definition, name, signature = self._definition, self.ufunc_name, self._signature()
         doc = _documentation.docstring(self, definition)
         if self._capsule is not None:
-            return implementation.driver.make_ufunc(self._capsule, *self._kernel_operation(), name, doc)
-        signature = ",".join(["(n)"] * len(self.inputs)) + "->(n)" if self.kind == "axiswise" else None
+            return implementation.driver.make_ufunc(self._capsule, *self._kernel_operation(), name, doc, signature)
         function = definition.operations(_numpy_math)[self.operation]
         return PythonUfunc(function, name, len(self.inputs) + len(definition.parameters), self.outputs, signature, doc)
 
     def general(self, arguments, keywords):
         """Compute whatever is not plain."""
-        return _arguments.call(self, arguments, keywords)
+        bound, options = _arguments.bind(self, arguments, keywords)
+        definition = self._definition
+        if definition.composed:
+            return self._composed(bound, options)
+        for argument, names in definition.variants.items():
+            chosen = _arguments.chosen(self.label, argument, bound.pop(argument), names)
+            if chosen != definition.name:
+                return self._library[chosen].named(self.operation).general((), {**bound, **options})
+        call = _rows.call if self.kind == "axiswise" else _arguments.call
+        return call(self, bound, options)
+
+    def _composed(self, bound, options):
+        """Compute what is made of other activations; what they say of an error is said in the name of this one."""
+        try:
+            return self._definition.formulas[self.operation](self._library, *bound.values(), **options)
+        except (TypeError, ValueError) as error:
+            who, colon, what = str(error).partition(": ")
+            if colon and who != self.label:
+                raise type(error)(f"{self.label}: {what}") from error
+            raise
 
     @property
     def __signature__(self):
@@ -119,7 +158,7 @@ class Method(Operation):
     """An operation of an activation beyond its value."""
 
     def __init__(self, activation, operation, capsule):
-        self._set_up(activation._definition, operation, capsule)
+        self._set_up(activation._definition, operation, capsule, activation._library)
         self.__dict__.update(activation=activation, __doc__=_documentation.docstring(self, activation._definition))
 
     def __repr__(self):
@@ -161,7 +200,7 @@ class Activation(Operation):
     ----------
     name : str
     aliases : tuple of str
-    kind : {"elementwise", "axiswise"}
+    kind : {"elementwise", "axiswise", "gated", "random"}
     parameters : mapping of str to float
         The parameters in order, with their defaults; ``inspect.Parameter.empty`` for a required one.
     properties : Properties or None
@@ -198,7 +237,7 @@ class Activation(Operation):
                  "parameter_derivatives": dict(parameter_derivatives or {}),
                  "derivative_from_output": derivative_from_output, "aliases": tuple(aliases),
                  "properties": properties, "doc": doc}
-        self._assemble(_definition_of_callables(name, **parts), None, None)
+        self._assemble(_definition_of_callables(name, **parts), None, None, {})
         self.__dict__.update(_parts={"name": name, **parts},
                              __module__=getattr(forward, "__module__", None) or __name__)
 
@@ -238,10 +277,11 @@ class Activation(Operation):
                 described = implementation.driver.describe(kernel)
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from None
-            formulas, kind = {}, described["kind"]
+            formulas, kind, reduces = {}, described["kind"], described["reduces"]
             known = {key: REQUIRED if math.isnan(value) else value for key, value in described["parameters"].items()}
         elif reference is not None:
             kernel, formulas, kind = None, reference._definition.formulas, reference.kind
+            reduces = reference._definition.reduces
             known = dict(reference.parameters)
         else:
             raise ImportError(f"{name}: a compiled kernel needs the compiled implementation, and it has no reference; "
@@ -250,102 +290,115 @@ class Activation(Operation):
         if len(chosen) != len(known):
             raise ValueError(f"{name}: the kernel has {len(known)} parameters, parameters has {len(chosen)}")
         definition = Definition(
-            name, formulas, kind=kind, parameters=chosen, aliases=aliases, properties=properties,
+            name, formulas, kind=kind, parameters=chosen, aliases=aliases, properties=properties, reduces=reduces,
             summary=doc or (reference and reference._definition.summary))
         self = cls._from_definition(definition, kernel, sys._getframe(1).f_globals.get("__name__", __name__))
         self.__dict__["_reference"] = reference
         return self
 
     @classmethod
-    def _from_definition(cls, definition, capsule=None, module="pyactx"):
+    def _from_definition(cls, definition, capsule=None, module="pyactx", library=MappingProxyType({})):
         """Make a built-in activation; `capsule` holds its kernel, or is None for the pure-Python implementation."""
         self = cls.__new__(cls)
-        self._assemble(definition, capsule, capsule and implementation.driver.describe(capsule)["operations"])
+        self._assemble(definition, capsule, capsule and implementation.driver.describe(capsule)["operations"], library)
         self.__dict__["__module__"] = module
         return self
 
-    def _assemble(self, definition, capsule, kernel_operations):
-        self._set_up(definition, "forward", capsule)
-        parameters = MappingProxyType(definition.parameters)
+    def _assemble(self, definition, capsule, kernel_operations, library):
+        self._set_up(definition, "forward", capsule, library)
         self.__dict__.update(
-            name=definition.name, aliases=definition.aliases, parameters=parameters, properties=definition.properties,
+            name=definition.name, aliases=definition.aliases, properties=definition.properties,
+            parameters=MappingProxyType({name: value for name, value in definition.defaults.items()
+                                         if name in definition.parameters or name in definition.variants}),
             _reference=None,
             __name__=definition.name, __qualname__=definition.name,
             __doc__=_documentation.docstring(self, definition),
         )
-        if capsule is None:
+        if definition.composed:
+            available = set(definition.formulas)
+        elif capsule is None:
             available = set(definition.operations(_numpy_math))
         else:
             available = set(kernel_operations)
-            if "parameter_gradient" in available:
-                available.update(f"{parameter}_gradient" for parameter in parameters)
         gradients = {}
-        for operation in INPUTS:
-            if operation != "forward" and operation in available:
+        for operation in METHODS:
+            if operation in available:
                 self.__dict__[operation] = Method(self, operation, capsule)
-        for parameter in parameters:
-            if f"{parameter}_gradient" in available:
+        for parameter in definition.parameters:
+            if f"{parameter}_gradient" in available or "parameter_gradient" in available:
                 gradients[parameter] = Method(self, f"{parameter}_gradient", capsule)
         self.__dict__["_gradients"] = gradients
-        if definition.kind == "axiswise":
+        if definition.kind == "axiswise" and not definition.reduces and not definition.composed:
             self.__dict__["jacobian"] = self._jacobian
+        if definition.kind == "gated" and not definition.composed:
+            self.__dict__["packed"] = Packed(self)
 
     @property
     def reference(self):
         """The same activation in pure Python, or None for a compiled plugin that offers none."""
-        if self._capsule is None:
+        if self._capsule is None and not (self._definition.composed and implementation.compiled):
             return self
         if self._reference is None and self._definition.formulas:
             with _lock:
                 if self._reference is None:
-                    reference = Activation._from_definition(self._definition)
-                    reference.__dict__["_reference_of"] = self
+                    reference = Activation._from_definition(self._definition, library=References(self._library))
+                    reference.__dict__.update(_reference_of=self, _reference=reference)
                     self.__dict__["_reference"] = reference
         return self._reference
 
+    def named(self, operation):
+        """Return an operation by its name."""
+        if operation == "forward":
+            return self
+        return self._gradients.get(operation.removesuffix("_gradient")) or getattr(self, operation)
+
     def operations(self):
         """Return all operations of this activation: itself, and those that are its attributes."""
-        return [self, *(self.__dict__[name] for name in INPUTS if name in self.__dict__), *self._gradients.values()]
+        return [self, *(self.__dict__[name] for name in METHODS if name in self.__dict__), *self._gradients.values()]
 
-    def parameter_gradients(self, grad, x, *parameters, axis=None, **keywords):
+    def parameter_gradients(self, grad, *arguments, **keywords):
         """Return the gradient of every parameter, summed over the elements that share its value.
 
         Parameters
         ----------
-        grad, x : array_like
-            The incoming gradient and the input.
-        *parameters, **keywords
-            The parameters, as in the call.
-        axis : int, optional
-            As in the call: the axis of x along which 1-D parameters lie.
+        grad : array_like
+            The incoming gradient.
+        *arguments, **keywords
+            The input, for a gated activation gate and up, and the parameters, as in the call.
 
         Returns
         -------
         dict of str to ndarray or NumPy scalar
             Each of the shape of the parameter, of the dtype of x.  The sum is taken in float64 and in an order that
             depends on the shape alone.
+
+        Raises
+        ------
+        TypeError
+            If the parameters have no derivatives.
         """
         if not self._gradients:
-            if self.parameters:
+            if self._definition.parameters:
                 raise TypeError(f"{self.name}: has no derivatives with respect to its parameters")
             return {}
-        if axis is not None:
-            keywords["axis"] = axis
         gradients = {}
         for parameter, operation in self._gradients.items():
-            bound, options = _arguments.bind(operation, (grad, x, *parameters), keywords)
+            bound, options = _arguments.bind(operation, (grad, *arguments), keywords)
             shape = np.shape(bound[parameter])
             values = operation.general((), {**bound, **options, "order": "C"})
             aligned = shape
-            if bound["axis"] is not None and len(shape) == 1:
-                ndim = np.ndim(x)
+            if self.kind == "axiswise":
+                values = _rows.as_column(operation, values, bound)
+            elif bound["axis"] is not None and len(shape) == 1:
+                ndim = np.ndim(bound[operation.inputs[-1]])
                 aligned = tuple(shape[0] if k == bound["axis"] % ndim else 1 for k in range(ndim))
-            gradients[parameter] = np.reshape(_arguments.reduced_to(aligned, np.asarray(values)), shape)[()]
+            with np.errstate(all="ignore"):
+                gradients[parameter] = np.reshape(_arguments.reduced_to(aligned, np.asarray(values)), shape)[()]
         return gradients
 
     def __getattr__(self, name):
         # Reached only for what an instance does not have.
-        if name in (*INPUTS, "jacobian") and "label" in self.__dict__:
+        if name in (*METHODS, "jacobian", "packed") and "label" in self.__dict__:
             raise AttributeError(f"{self.label} has no {name}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -370,9 +423,9 @@ class Activation(Operation):
         return self.backward(np.broadcast_to(unit_vectors, rows.shape), rows)
 
     def __repr__(self):
-        arguments = ", ".join(
-            name if value is REQUIRED else f"{name}={value!r}" for name, value in self.parameters.items())
-        return f"<pyactx activation {self.name}({'x, ' + arguments if arguments else 'x'}), {self.kind}>"
+        arguments = [name if self.parameters[name] is REQUIRED else f"{name}={self.parameters[name]!r}"
+                     for name in self._definition.order if name in self.parameters]
+        return f"<pyactx activation {self.name}({', '.join([*self.inputs, *arguments])}), {self.kind}>"
 
     def __reduce__(self):
         # By reference wherever that finds this very object again: as an attribute of its module, or in the registry.
@@ -389,6 +442,87 @@ class Activation(Operation):
             return _from_parts, (self._parts,)
         raise PicklingError(f"{self.name}: cannot be pickled; make it an attribute {self.name!r} of its module "
                             f"{self.__module__!r}, or register it")
+
+
+class References(Mapping):
+    """The pure-Python twins of a library of activations."""
+
+    def __init__(self, library):
+        self._activations = library
+
+    def __getitem__(self, name):
+        return self._activations[name].reference
+
+    def __iter__(self):
+        return iter(self._activations)
+
+    def __len__(self):
+        return len(self._activations)
+
+
+class Packed:
+    """A gated activation of one array, which holds the gate and the values it lets up.
+
+    Which half is the gate differs from library to library, so that it has to be said.
+
+    Parameters
+    ----------
+    x : array_like
+        Even in length along `axis`.
+    *parameters, **keywords
+        As for the activation.
+    axis : int, default -1
+        The axis along which gate and values lie.
+    gate : {"first", "last"}
+        Which of the two comes first.
+    layout : {"halves", "interleaved"}
+        One behind the other, or in turns.
+
+    Returns
+    -------
+    ndarray
+        Half as long as x along `axis`.
+
+    Raises
+    ------
+    TypeError
+        If `gate` is not given.
+    ValueError
+        If the length is odd, or `gate` or `layout` is none of these values.
+
+    Attributes
+    ----------
+    backward : callable
+        ``backward(grad, x, *parameters, ...)``, the gradient with respect to x, in one pass.
+    """
+
+    def __init__(self, activation):
+        self.activation = activation
+        self.label = f"{activation.name}.packed"
+
+    def __call__(self, x, *parameters, axis=-1, gate=REQUIRED, layout="halves", **keywords):
+        x = _arguments.array_like(self.label, "x", x)
+        return self.activation(*_arguments.unpacked(self.label, x, axis, gate, layout), *parameters, **keywords)
+
+    def backward(self, grad, x, *parameters, axis=-1, gate=REQUIRED, layout="halves", out=None, **keywords):
+        """Return the gradient with respect to x, of its shape."""
+        label = f"{self.label}.backward"
+        grad, x = _arguments.array_like(label, "grad", grad), _arguments.array_like(label, "x", x)
+        parts = _arguments.unpacked(label, x, axis, gate, layout)
+        dtype = _arguments.result_dtype(label, [grad, x], keywords)
+        if out is None:
+            out = np.empty(np.shape(x), dtype)
+        else:
+            _arguments.check_out(label, out, np.shape(x), "x", dtype, keywords.get("casting", "same_kind"))
+        halves = _arguments.unpacked(label, out, axis, gate, layout)
+        self.activation.backward(grad, *parts, *parameters, out=halves, **keywords)
+        return out
+
+    def __repr__(self):
+        return f"<packed form of {self.activation!r}>"
+
+    def __reduce__(self):
+        return getattr, (self.activation, "packed")
 
 
 def _from_parts(parts):
@@ -422,7 +556,7 @@ def _check_names(name, aliases):
 
 def _checked_parameters(name, parameters):
     for key, value in parameters.items():
-        if not isinstance(key, str) or not key.isidentifier() or key in ("x", "y", "grad", "axis", "out"):
+        if not isinstance(key, str) or not key.isidentifier() or key in ("x", "y", "gate", "up", "grad", "axis", "out"):
             raise ValueError(f"{name}: {key!r} cannot be the name of a parameter")
         if value is not REQUIRED and not isinstance(value, (int, float, np.number)):
             raise TypeError(f"{name}: the default of {key} must be a number, got {value!r}")

@@ -1,12 +1,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Signature
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pyactx._reference import Properties as Properties
+from pyactx._definition import Properties as Properties
 
 __all__ = ["Activation", "Properties"]
 
@@ -17,7 +17,10 @@ class Operation:
     inputs: tuple[str, ...]
     outputs: int
     argument_names: tuple[str, ...]
-    defaults: dict[str, float | int | None]
+    keywords: tuple[str, ...]
+    defaults: dict[str, Any]
+    @property
+    def reduced(self) -> tuple[tuple[bool, ...], bool]: ...
     @property
     def ufunc(self) -> np.ufunc: ...
     @property
@@ -48,6 +51,7 @@ class Activation(Operation):
     backward_from_output: Method
     value_and_derivative: Method
     jacobian: Callable[[ArrayLike], NDArray[Any]]
+    packed: Packed
     def __init__(
         self,
         name: str,
@@ -76,6 +80,30 @@ class Activation(Operation):
     @property
     def reference(self) -> Activation | None: ...
     def operations(self) -> list[Operation]: ...
-    def parameter_gradients(
-        self, grad: ArrayLike, x: ArrayLike, *parameters: ArrayLike, axis: int | None = None, **keywords: Any
-    ) -> dict[str, Any]: ...
+    def named(self, operation: str) -> Operation: ...
+    def parameter_gradients(self, grad: ArrayLike, *arguments: ArrayLike, **keywords: Any) -> dict[str, Any]: ...
+
+class Packed:
+    activation: Activation
+    label: str
+    def __init__(self, activation: Activation) -> None: ...
+    def __call__(
+        self,
+        x: ArrayLike,
+        *parameters: ArrayLike,
+        axis: int = -1,
+        gate: Literal["first", "last"],
+        layout: Literal["halves", "interleaved"] = "halves",
+        **keywords: Any,
+    ) -> Any: ...
+    def backward(
+        self,
+        grad: ArrayLike,
+        x: ArrayLike,
+        *parameters: ArrayLike,
+        axis: int = -1,
+        gate: Literal["first", "last"],
+        layout: Literal["halves", "interleaved"] = "halves",
+        out: NDArray[Any] | None = None,
+        **keywords: Any,
+    ) -> Any: ...

@@ -8,6 +8,7 @@ import numpy as np
 
 import pyactx
 from pyactx import testing
+from pyactx._definition import REQUIRED
 
 
 def main(arguments=None):
@@ -43,9 +44,14 @@ def list_(options):
     return 0
 
 
+def finite(value):
+    """Return an infinity as text, which JSON has no number for."""
+    return str(value) if value in (np.inf, -np.inf) else value
+
+
 def show(options):
     activation = pyactx.get(options.name)
-    parameters = {name: default if isinstance(default, float) else None
+    parameters = {name: None if default is REQUIRED else finite(default)
                   for name, default in activation.parameters.items()}
     properties = activation.properties
     about = {
@@ -54,8 +60,7 @@ def show(options):
         "kind": activation.kind,
         "parameters": parameters,
         "operations": [operation.operation for operation in activation.operations()],
-        "properties": properties and {key: [str(v) if v in (np.inf, -np.inf) else v for v in value]
-                                      if isinstance(value, tuple) else value
+        "properties": properties and {key: list(map(finite, value)) if isinstance(value, tuple) else value
                                       for key, value in properties._asdict().items()},
         "origin": pyactx.registry.origin(options.name),
     }

@@ -9,6 +9,7 @@ from pyactx._registry import registry
 _operations = {
     operation.ufunc_name: operation
     for activation in registry.builtin.values()
+    if not activation._definition.composed
     for operation in activation.operations()
 }
 

@@ -1,4 +1,8 @@
-"""Every test runs on every implementation that this machine can run: python, baseline, avx2, avx512."""
+"""The implementations that this machine can run: python, baseline, avx2, avx512.
+
+Tests run on Python and on the best compiled one.  What depends on how the kernels were compiled runs on
+`every_implementation`; that the instruction sets give the same bits is shown in test_accuracy.py.
+"""
 
 import importlib
 import sys
@@ -8,8 +12,8 @@ from dataclasses import dataclass
 import pytest
 
 import pyactx
+from pyactx._definition import BOOK
 from pyactx._implementation import implementation as chosen
-from pyactx._reference import BOOK
 from pyactx.activation import Activation
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
@@ -45,24 +49,30 @@ class Implementation:
     def activations(self):
         kernels = importlib.import_module(f"pyactx._kernels_{self.name}").kernels if self.compiled else {}
         module = sys.modules[f"built_in_{self.name}"] = types.ModuleType(f"built_in_{self.name}")  # for pickling
-        vars(module).update({name: Activation._from_definition(definition, kernels.get(name), module.__name__)
-                             for name, definition in BOOK.items()})
-        return {name: getattr(module, name) for name in BOOK}
+        library = vars(module)  # a composition finds there what it is made of
+        for name, definition in BOOK.items():
+            library[name] = Activation._from_definition(definition, kernels.get(name), module.__name__, library)
+        return {name: library[name] for name in BOOK}
 
 
 IMPLEMENTATIONS = [Implementation(name) for name in ("python", *INSTRUCTION_SETS)]
 MISSING = {implementation: implementation.missing() for implementation in IMPLEMENTATIONS}
 ACTIVATIONS = {i: i.activations() for i in IMPLEMENTATIONS if not MISSING[i]}
+AVAILABLE = list(ACTIVATIONS)
+PRINCIPAL = AVAILABLE[:1] + AVAILABLE[1:][-1:]
+
+every_implementation = pytest.mark.parametrize("implementation", AVAILABLE, indirect=True, ids=str)
+every_compiled = pytest.mark.parametrize("implementation", AVAILABLE[1:], indirect=True, ids=str)
+best_compiled = pytest.mark.parametrize("implementation", AVAILABLE[1:][-1:], indirect=True, ids=str)
 
 
-def builtin(kind=None):
-    return [name for name, definition in BOOK.items() if kind in (None, definition.kind)]
+def builtin(kind=None, *, composed=None):
+    return [name for name, definition in BOOK.items()
+            if kind in (None, definition.kind) and composed in (None, definition.composed)]
 
 
-@pytest.fixture(params=IMPLEMENTATIONS, ids=str, scope="session")
+@pytest.fixture(params=PRINCIPAL, ids=str, scope="session")
 def implementation(request):
-    if MISSING[request.param]:
-        pytest.skip(MISSING[request.param])
     return request.param
 
 
@@ -74,6 +84,13 @@ def activations(implementation):
 
 @pytest.fixture(params=builtin())
 def activation(request, activations):
+    """Any activation."""
+    return activations[request.param]
+
+
+@pytest.fixture(params=builtin(composed=False))
+def with_ufuncs(request, activations):
+    """Any activation that is not made of others: each of its operations has a ufunc."""
     return activations[request.param]
 
 
@@ -82,8 +99,15 @@ def elementwise(request, activations):
     return activations[request.param]
 
 
-@pytest.fixture(params=builtin("axiswise"))
+@pytest.fixture(params=builtin("gated", composed=False))
+def gated(request, activations):
+    """A gated activation of two arrays."""
+    return activations[request.param]
+
+
+@pytest.fixture(params=builtin("axiswise", composed=False))
 def axiswise(request, activations):
+    """An axis-wise activation that is not made of others: rows to rows, or rows to numbers."""
     return activations[request.param]
 
 
@@ -106,4 +130,4 @@ def pytest_addoption(parser):
 def pytest_report_header():
     missing = [reason for reason in MISSING.values() if reason]
     return [f"pyactx {pyactx.__version__} from {pyactx.__path__[0]}, implementations: "
-            f"{', '.join(map(str, ACTIVATIONS))}{'; ' if missing else ''}{'; '.join(missing)}"]
+            f"{', '.join(map(str, AVAILABLE))}{'; ' if missing else ''}{'; '.join(missing)}"]

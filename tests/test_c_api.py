@@ -33,6 +33,12 @@ class Operations(ctypes.Structure):
     _fields_ = [(field, ctypes.c_void_p) for field in FIELDS]
 
 
+class Gated(ctypes.Structure):
+    """pyactx_gated_f32 and pyactx_gated_f64."""
+
+    _fields_ = [(field, ctypes.c_void_p) for field in ("forward", "backward", "parameter_gradients")]
+
+
 class Kernel(ctypes.Structure):
     """pyactx_kernel."""
 
@@ -42,7 +48,12 @@ class Kernel(ctypes.Structure):
         ("parameter_names", ctypes.POINTER(ctypes.c_char_p)),
         ("parameter_defaults", ctypes.POINTER(ctypes.c_double)),
         *((field, Operations) for field in ("f32", "f64", "each_f32", "each_f64")),
+        *((field, Gated) for field in ("gated_f32", "gated_f64", "each_gated_f32", "each_gated_f64")),
     ]
+
+
+KINDS = ("elementwise", "axiswise", "axiswise", "gated")  # PYACTX_ELEMENTWISE and so on
+REDUCTION = 2
 
 
 new_capsule = ctypes.pythonapi.PyCapsule_New
@@ -95,7 +106,8 @@ def test_the_declarations_for_cython_are_installed():
     declarations = Path(pyactx.__file__).with_name("__init__.pxd").read_text(encoding="utf-8")
     header = Path(pyactx.get_include(), "pyactx.h").read_text(encoding="utf-8")
     assert 'cdef extern from "pyactx.h"' in declarations
-    for name in (*FIELDS, *(field for field, _ in Kernel._fields_), "PYACTX_AXISWISE", "PYACTX_REQUIRED"):
+    for name in (*FIELDS, *(field for field, _ in Kernel._fields_), "PYACTX_ELEMENTWISE", "PYACTX_AXISWISE",
+                 "PYACTX_REDUCTION", "PYACTX_GATED", "PYACTX_ROWS", "PYACTX_REQUIRED"):
         assert f" {name}" in declarations.replace("*", "") and name in header
 
 
@@ -120,16 +132,18 @@ def test_built_in_kernels_come_through_the_same_capsule(compiled, module):
     if reason:
         pytest.skip(reason)
     kernels = importlib.import_module(f"pyactx.{module}").kernels
-    assert set(kernels) == set(pyactx.registry.builtin)
+    assert set(kernels) == {name for name, a in pyactx.registry.builtin.items() if not a._definition.composed}
     for name, capsule in kernels.items():
         assert capsule_name(capsule) == NAME
         kernel, described = kernel_in(capsule), implementation.driver.describe(capsule)
         builtin = pyactx.registry.builtin[name]
         assert kernel.struct_size == ctypes.sizeof(Kernel)
         assert kernel.name.decode() == described["name"] == name
-        assert described["kind"] == builtin.kind == ("elementwise", "axiswise")[kernel.kind]
-        defaults = [np.nan if value is inspect.Parameter.empty else value for value in builtin.parameters.values()]
-        assert list(described["parameters"]) == list(builtin.parameters)
+        assert described["kind"] == builtin.kind == KINDS[kernel.kind]
+        assert described["reduces"] == builtin._definition.reduces == (kernel.kind == REDUCTION)
+        parameters = builtin._definition.parameters  # without the arguments that choose a variant
+        defaults = [np.nan if value is inspect.Parameter.empty else value for value in parameters.values()]
+        assert list(described["parameters"]) == list(parameters)
         np.testing.assert_array_equal(list(described["parameters"].values()), defaults)
 
 
@@ -154,11 +168,12 @@ SPOILED = {
     "a struct of an older version": (spoil("struct_size", ctypes.sizeof(Kernel) - 8), "struct_size"),
     "no struct_size": (spoil("struct_size", 0), "struct_size"),
     "too many parameters": (spoil("n_params", 9), "at most 8"),
-    "an unknown kind": (spoil("kind", 2), "kind"),
+    "an unknown kind": (spoil("kind", len(KINDS)), "kind"),
+    "of two arrays, without functions of them": (spoil("kind", KINDS.index("gated")), "forward"),
     "no name": (spoil("name", None), "name"),
     "no forward": (lambda kernel: leave_out(kernel, "forward"), "forward"),
-    "no forward for float32": (lambda kernel: leave_out(kernel, "forward", tables=["f32"]), "forward"),
-    "no forward for float64": (lambda kernel: leave_out(kernel, "forward", tables=["f64"]), "forward"),
+    "no forward for float32": (lambda kernel: leave_out(kernel, "forward", tables=["f32", "each_f32"]), "forward"),
+    "no forward for float64": (lambda kernel: leave_out(kernel, "forward", tables=["f64", "each_f64"]), "forward"),
     "no names of parameters": (spoil("parameter_names", None), "parameter"),
     "no defaults of parameters": (spoil("parameter_defaults", None), "parameter"),
 }
@@ -267,6 +282,8 @@ EACH = {
 def compare_array_parameters(missing, dtype):
     """Run in a process of its own, which a NULL pointer may end."""
     kernel = copy_of(pyactx.prelu)
+    for table, each in ((kernel.f32, kernel.each_f32), (kernel.f64, kernel.each_f64)):
+        table.parameter_gradients = each.parameter_gradients  # which does not depend on the parameter
     leave_out(kernel, *EACH[missing], tables=["each_f32", "each_f64"])
     mine = registered(pyactx.prelu, kernel, reference=pyactx.prelu.reference)
     for expected, got in zip(array_parameters(pyactx.prelu, dtype), array_parameters(mine, dtype), strict=True):
@@ -296,10 +313,34 @@ def test_a_required_parameter_is_one_whose_default_is_nan(compiled):
         mine(np.float32([1]))
 
 
-def test_a_kernel_for_rows(compiled):
-    mine = registered(pyactx.softmax, copy_of(pyactx.softmax), reference=pyactx.softmax.reference)
-    assert mine.kind == "axiswise"
+@pytest.mark.parametrize("builtin", [pyactx.softmax, pyactx.log_softmax, pyactx.logsumexp, pyactx.sparsemax],
+                         ids=lambda a: a.name)
+def test_a_kernel_for_rows(compiled, builtin):
+    mine = registered(builtin, copy_of(builtin), reference=builtin.reference)
+    assert mine.kind == "axiswise" and mine._definition.reduces == builtin._definition.reduces
     check_activation(mine)
+
+
+@pytest.mark.parametrize("builtin", [pyactx.swiglu, pyactx.bilinear_glu, pyactx.swiglu_oai], ids=lambda a: a.name)
+def test_a_kernel_of_two_arrays(compiled, builtin):
+    mine = registered(builtin, copy_of(builtin), reference=builtin.reference)
+    assert mine.kind == "gated" and mine.inputs == ("gate", "up")
+    check_activation(mine)
+    x = np.linspace(-4, 4, 22)
+    same(builtin.packed(x, gate="first"), mine.packed(x, gate="first"))
+
+
+def test_a_kernel_of_several_parameters(compiled):
+    """As arrays too, where it has no functions for them."""
+    kernel = copy_of(pyactx.xielu)
+    leave_out(kernel, *FIELDS, tables=["each_f32", "each_f64"])
+    mine = registered(pyactx.xielu, kernel, reference=pyactx.xielu.reference)
+    check_activation(mine)
+    x, *parameters = np.random.default_rng(31).uniform(-2, 2, (1 + len(mine.parameters), 1000))
+    for operation in mine.operations():
+        builtin = pyactx.xielu.named(operation.operation)
+        arrays = (x,) * len(operation.inputs)
+        same(np.asarray(builtin(*arrays, *parameters)), np.asarray(operation(*arrays, *parameters)))
 
 
 def test_a_wrong_reference_is_noticed(compiled):

@@ -89,8 +89,9 @@ for name in pyactx.names():
     activation = pyactx.get(name)
     for operation in activation.operations():
         for dtype in testing.DTYPES:
-            inputs = testing.inputs_of(operation, dtype)
-            for result in testing.as_tuple(operation(*inputs, **testing.values_of(activation, None))):
+            values = testing.values_of(activation, None)
+            inputs = testing.inputs_of(activation, operation, dtype, values)
+            for result in testing.as_tuple(operation(*inputs, **values)):
                 digest.update(np.where(np.isnan(result), np.float32(np.nan), result).tobytes())
 print(digest.hexdigest())
 """

@@ -21,7 +21,7 @@ import pyactx
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
-PLUGINS = {"snake": "plugin_numpy", "swoosh": "plugin_cython"}
+PLUGINS = {"softcap": "plugin_numpy", "swoosh": "plugin_cython"}
 
 
 def variables(**changes):
@@ -144,7 +144,7 @@ def told(name, package, module):
 print(json.dumps({
     "pyactx": str(pathlib.Path(pyactx.__file__).parent),
     "implementation": pyactx.show_config(mode="dicts")["implementation"]["name"],
-    "snake": told("snake", "pyactx-snake", "pyactx_snake"),
+    "softcap": told("softcap", "pyactx-softcap", "pyactx_softcap"),
     "swoosh": told("swoosh", "pyactx-swoosh", "pyactx_swoosh"),
 }))
 """
@@ -156,9 +156,10 @@ def test_the_plugins_are_found_and_are_activations_like_the_built_in_ones(run, e
     assert told["implementation"] == run.implementation
     compiled = run.implementation == "compiled"
     common = {"lazy": True, "one object": True, "pickled": True}
-    assert told["snake"] == {
-        **common, "origin": "entry point of pyactx-snake 1.0 (pyactx_snake:snake)", "parameters": {"alpha": 1.0},
-        "doc": "Snake: the identity with a periodic part.", "compiled": False, "gradients": ["alpha"], "ufunc": False}
+    assert told["softcap"] == {
+        **common, "origin": "entry point of pyactx-softcap 1.0 (pyactx_softcap:softcap)", "parameters": {"cap": 30.0},
+        "doc": "Soft cap: the identity, bent to stay within the cap.", "compiled": False, "gradients": ["cap"],
+        "ufunc": False}
     assert told["swoosh"] == {
         **common, "origin": "entry point of pyactx-swoosh 1.0 (pyactx_swoosh:swoosh)", "parameters": {"shift": 4.0},
         "doc": "Swoosh: softplus with a negative slope on the left.", "compiled": compiled, "gradients": ["shift"],
@@ -173,7 +174,7 @@ def test_the_tests_of_the_examples_pass(run, environment, example):
 
 def test_verify_compares_the_plugins(run):
     told = json.loads(run("-m", "pyactx", "verify", *PLUGINS, "--json"))
-    assert {name: result["agrees"] for name, result in told.items()} == {"snake": True, "swoosh": True}
+    assert {name: result["agrees"] for name, result in told.items()} == {"softcap": True, "swoosh": True}
     assert (told["swoosh"]["reference"] is not None) == (run.implementation == "compiled")
 
 
@@ -194,6 +195,6 @@ except AssertionError as error:
 
 
 def test_the_plugins_can_be_turned_off(run):
-    script = ("import os; os.environ['PYACTX_DISABLE_PLUGINS'] = 'snake'; import pyactx;"
-              "print('snake' in pyactx.registry, 'swoosh' in pyactx.registry)")
+    script = ("import os; os.environ['PYACTX_DISABLE_PLUGINS'] = 'softcap'; import pyactx;"
+              "print('softcap' in pyactx.registry, 'swoosh' in pyactx.registry)")
     assert run("-c", script).split() == ["False", "True"]

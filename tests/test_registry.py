@@ -36,12 +36,36 @@ def isolated(monkeypatch):
 # ---- Lookup
 
 
-@pytest.mark.parametrize("respell", [str.upper, str.title, lambda name: name.replace("_", "-"),
-                                     lambda name: name.replace("_", ""), lambda name: "-".join(name)])
+RESPELLED = (str, str.upper, str.title, lambda name: name.replace("_", "-"), lambda name: name.replace("_", ""),
+             lambda name: "-".join(name))
+
+
 @pytest.mark.parametrize("name, activation", NAMES_AND_ALIASES, ids=[name for name, _ in NAMES_AND_ALIASES])
-def test_a_name_is_found_in_any_spelling(name, activation, respell):
-    assert pyactx.get(respell(name)) is registry[respell(name)] is activation
-    assert respell(name) in registry
+def test_a_name_is_found_in_any_spelling(name, activation):
+    for respell in RESPELLED:
+        assert pyactx.get(respell(name)) is registry[respell(name)] is activation
+        assert respell(name) in registry
+
+
+def test_no_two_activations_share_a_name():
+    """Of two, one would be hidden without a word."""
+    keys = {(name.lower().replace("_", ""), activation.name) for name, activation in NAMES_AND_ALIASES}
+    assert len(keys) == len({key for key, _ in keys})
+
+
+def test_names_of_the_field():
+    """What users of other libraries ask for."""
+    for name, asked in {
+        "silu": "swish SiLU", "gelu": "GELU gelu_python gelu_erf", "gelu_tanh": "gelu_new gelu_pytorch_tanh gelu_fast",
+        "quick_gelu": "gelu_quick", "softplus": "soft_relu Softplus", "log_sigmoid": "LogSigmoid logsigmoid log_expit",
+        "softsign": "soft_sign", "hard_tanh": "Hardtanh hardtanh clip", "hard_sigmoid": "HardSigmoid hardsigmoid",
+        "hard_silu": "hard_swish Hardswish", "relu2": "relu_squared squared_relu", "soft_shrink": "Softshrink",
+        "hard_shrink": "Hardshrink", "tanh_shrink": "Tanhshrink", "identity": "linear", "exponential": "exp",
+        "clipped_gelu": "gelu_10", "swiglu_oai": "swiglu_clamped", "sigmoid": "expit logistic",
+        "leaky_relu": "LeakyReLU",
+    }.items():
+        for alias in asked.split():
+            assert pyactx.get(alias) is registry.builtin[name], alias
 
 
 def test_builtins_are_attributes_of_the_package():

@@ -2,19 +2,39 @@
 
 import numpy as np
 import pytest
+from conftest import BOOK, best_compiled, builtin
 
 import pyactx
+from pyactx import testing
 from pyactx.testing import check_activation
 
 
-def test_built_in(activation):
+@pytest.fixture
+def quickly(monkeypatch, implementation):
+    """Leave out what others test for all activations: threads (test_threads.py), in Python lengths (test_layout.py)."""
+    left_out = [testing.check_threads] + [testing.check_lengths] * (not implementation.compiled)
+    monkeypatch.setattr(testing, "CHECKS", [check for check in testing.CHECKS if check not in left_out])
+
+
+def test_built_in(activation, quickly):
     check_activation(activation)
 
 
-@pytest.mark.parametrize("slope", [-0.5, 0.0, 1.5])
-def test_parameters(elementwise, slope):
-    if elementwise.parameters:
-        check_activation(elementwise, dict.fromkeys(elementwise.parameters, slope))
+@pytest.mark.parametrize("name", ["relu", "softmax", "logsumexp", "reglu", "crelu"])
+def test_built_in_with_all_checks(activations, name):
+    check_activation(activations[name])
+
+
+PARAMETERS = dict.fromkeys(["leaky_relu", "prelu", "elu", "silu"], (-0.5, 0.0, 1.5))
+
+
+@best_compiled  # which is compared with Python
+@pytest.mark.parametrize("name, value", [(name, value) for name in builtin("elementwise") if BOOK[name].parameters
+                                         for value in PARAMETERS.get(name, (0.75,))])
+def test_parameters(activations, quickly, name, value):
+    """Of several parameters each in turn."""
+    for parameter in BOOK[name].parameters:
+        check_activation(activations[name], {parameter: value})
 
 
 def bent(x):

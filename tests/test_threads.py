@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from conftest import best_compiled, builtin
 
 import pyactx
 from pyactx import testing
 
-N = 1_000_003
+N = 300_007  # worth several threads, and no multiple of anything
 
 
 def run(script, timeout=120, **environment):
@@ -27,21 +28,38 @@ def run(script, timeout=120, **environment):
     return finished.stdout
 
 
-def test_same_bits_for_any_number(activation, dtype):
-    values = testing.values_of(activation, None)
-    x = (np.random.default_rng(18).normal(size=N - N % 101) * 8).astype(dtype)
-    if activation.kind == "axiswise":
-        x = x.reshape(-1, 101)
-    for operation in activation.operations():
-        inputs = (x,) * len(operation.inputs)
+@best_compiled  # the others share its driver, and its loops but for the instructions; Python is serial
+def test_same_bits_for_any_number(with_ufuncs, dtype):
+    values = testing.values_of(with_ufuncs, None)
+    shape = (N // 101, 101) if with_ufuncs.kind == "axiswise" else (N // 7, 7)
+    for operation in with_ufuncs.operations():
+        inputs = testing.inputs_of(with_ufuncs, operation, np.dtype(dtype), values, shape)
         with pyactx.threads(1):
-            expected = operation(*inputs, **values)
+            expected = testing.as_tuple(operation(*inputs, **values))
         for threads in (2, 3, 7):
             with pyactx.threads(threads):
-                got = operation(*inputs, **values)
-                strided = operation(*(np.asfortranarray(i) for i in inputs), **values)
-            for e, g, s in zip(*map(testing.as_tuple, (expected, got, strided)), strict=True):
-                assert e.tobytes() == g.tobytes() == s.tobytes()
+                got = testing.as_tuple(operation(*inputs, **values))
+            assert [e.tobytes() for e in expected] == [g.tobytes() for g in got], (operation.label, threads)
+        with pyactx.threads(3):
+            got = testing.as_tuple(operation(*(np.asfortranarray(x) for x in inputs), **values))
+        assert [e.tobytes() for e in expected] == [g.tobytes() for g in got], (operation.label, "Fortran order")
+
+
+@best_compiled
+def test_parameters_that_are_arrays(activations, dtype):
+    """Each thread finds the values that belong to its elements."""
+    for name in builtin():
+        activation = activations[name]
+        definition = activation._definition
+        if definition.composed or not definition.parameters or definition.kind == "axiswise":
+            continue
+        generator = np.random.default_rng(30)
+        arrays = generator.normal(size=(len(activation.inputs), 601, 499)).astype(dtype)
+        parameters = generator.uniform(0.5, 1.5, (len(definition.parameters), 499)).astype(dtype)
+        with pyactx.threads(1):
+            expected = activation(*arrays, *parameters).tobytes()
+        with pyactx.threads(3):
+            assert activation(*arrays, *parameters).tobytes() == expected, name
 
 
 def test_default_and_limits():
@@ -108,27 +126,28 @@ def test_import_and_small_arrays_start_no_thread():
         def count():
             return len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 0
         before = count()
-        import pyactx
+        import pyactx, pyactx.testing
         x = np.ones(1000, np.float32)
         for name in pyactx.names():
             activation = pyactx.get(name)
-            activation(x, *[0.1] * len(activation.parameters))
+            activation(*[x] * len(activation.inputs), **pyactx.testing.values_of(activation, None))
         print(count() - before, "pyactx._omp" in sys.modules)
     """
     assert run(script, PYACTX_NUM_THREADS="2") == "0 False\n"
 
 
-def test_callers_in_many_threads(activation, dtype):
+def test_callers_in_many_threads(activation, implementation, dtype):
     """Callers share one object, compute the right bits, and keep their own limits."""
     values = testing.values_of(activation, None)
-    x = np.random.default_rng(19).normal(size=(400, 500)).astype(dtype)
-    expected = activation(x, **values).tobytes()
+    shape = (400, 500) if implementation.compiled else (20, 50)
+    arrays = np.random.default_rng(19).normal(size=(len(activation.inputs), *shape)).astype(dtype)
+    expected = activation(*arrays, **values).tobytes()
     barrier = threading.Barrier(4)
 
     def call(k):
         barrier.wait()
         with pyactx.threads(1 + k % 3):
-            return all(activation(x, **values).tobytes() == expected for _ in range(5))
+            return all(activation(*arrays, **values).tobytes() == expected for _ in range(3))
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(call, range(4)))

@@ -15,14 +15,14 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
 
-# One stamp for each set of extra packages: $(VENV)/test.installed holds pyactx[test].
+# One stamp for each set of extra packages: $(VENV)/test,dev.installed is for pyactx[test,dev].
 $(VENV)/%.installed: $(VENV)/bin/python $(SOURCES)
 	$(RUN) -m pip install --quiet ".[$*]"
 	touch $@
 
 # From another folder, so that the installed package is tested and not the source tree.
-test: $(VENV)/test.installed
-	cd tests && $(RUN) -m pytest
+test: $(VENV)/test,dev.installed
+	cd tests && $(RUN) -m pytest --numprocesses=auto --dist=worksteal
 
 demo: $(VENV)/demo.installed
 	$(RUN) examples/digits.py

@@ -103,6 +103,12 @@ def constant(digits):
     return Pair(high, float(Decimal(digits) - Decimal(high)))
 
 
+def angle(a, x):
+    """a x as the argument of a sine: with twice the digits while it is below 2^43, and beyond as it is rounded."""
+    turns = product(a, x)
+    return Pair(turns.high, where(np.abs(turns.low) < 2.0**-10, turns.low, 0.0))
+
+
 def abs(x):
     if isinstance(x, Pair):
         sign = where(x.high < 0, -1.0, 1.0)

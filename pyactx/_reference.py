@@ -1062,16 +1062,17 @@ def xielu_eps_gradient(x, alpha_p, alpha_n, beta, eps, *, m):
 
 def one_plus_sine(alpha, x, m):
     """1 + sin(2 alpha x), which is cos^2 / (1 - sin)."""
-    t = m.product(2 * alpha, x)
-    s, c, half = m.sin(t), m.cos(t), m.product(alpha, x)
-    precise = m.where(s < 0, c * c / (1 - s), 1 + s)
-    return m.where(m.abs(x) > 8e307, (m.sin(half) + m.cos(half)) ** 2, precise)  # where 2 x overflows
+    u = m.angle(alpha, x)
+    s, c = m.sin(2 * u), m.cos(2 * u)
+    overflows = m.abs(m.rounded(u)) > 8e307
+    return m.where(overflows, (m.sin(u) + m.cos(u)) ** 2, m.where(s < 0, c * c / (1 - s), 1 + s))
 
 
 @define(
     formula="f(x) = x + sin(alpha x)^2 / alpha",
     derivative_formula="f'(x) = 1 + sin(2 alpha x)",
-    note="alpha = 0 is the identity.  At an infinity the derivative has no limit and is NaN.",
+    note="alpha = 0 is the identity.  At an infinity the derivative has no limit and is NaN.  In float64, from "
+    "|alpha x| = 2^43 on, the sine is that of the product as it is rounded.",
     cancels={"derivative": value_by_x},
     max_ulp={"float32": 0.51, "float64": 4.0},
     references=["Ziyin, Hartwig & Ueda (2020), Neural Networks Fail to Learn Periodic Functions and How to Fix It, "
@@ -1085,7 +1086,7 @@ def one_plus_sine(alpha, x, m):
 )
 def snake(x, alpha=1.0, *, m):
     """Snake: the identity and a periodic part."""
-    s = m.sin(m.product(alpha, x))
+    s = m.sin(m.angle(alpha, x))
     still = (m.abs(x) == INFINITY) | (x == 0) | (alpha == 0)
     return m.where(still, x, m.rounded(m.product(s, s) / m.where(alpha == 0, 1, alpha) + x))
 
@@ -1097,7 +1098,7 @@ def snake_derivative(x, alpha, *, m):
 
 @snake.adds(("gradient", "alpha"))
 def snake_gradient(x, alpha, *, m):
-    s, c = m.sin(m.product(alpha, x)), m.cos(m.product(alpha, x))
+    s, c = m.sin(m.angle(alpha, x)), m.cos(m.angle(alpha, x))
     wave = m.divide(m.slope(2 * s * c, x), alpha) - m.divide(s, alpha) ** 2
     return m.where(alpha == 0, x * x, wave)
 
@@ -1105,7 +1106,8 @@ def snake_gradient(x, alpha, *, m):
 @define(
     formula="f(x) = x + sin(alpha x)^2 / (beta + 1e-9)",
     derivative_formula="f'(x) = 1 + alpha / (beta + 1e-9) sin(2 alpha x)",
-    note="At an infinity the derivative has no limit and is NaN.",
+    note="At an infinity the derivative has no limit and is NaN.  In float64, from |alpha x| = 2^43 on, the sine is that "
+    "of the product as it is rounded.",
     cancels={"derivative": value_by_x},
     max_ulp={"float32": 0.51, "float64": 4.0},
     references=["Lee, Ping, Ginsburg, Catanzaro & Yoon (2022), BigVGAN: A Universal Neural Vocoder with Large-Scale "
@@ -1119,7 +1121,7 @@ def snake_gradient(x, alpha, *, m):
 )
 def snake_beta(x, alpha=1.0, beta=1.0, *, m):
     """Snake whose wave has a height of its own."""
-    s = m.sin(m.product(alpha, x))
+    s = m.sin(m.angle(alpha, x))
     return m.where((m.abs(x) == INFINITY) | (x == 0), x, m.rounded(m.product(s, s) / (m.precise(beta) + 1e-9) + x))
 
 
@@ -1131,13 +1133,13 @@ def snake_beta_derivative(x, alpha, beta, *, m):
 
 @snake_beta.adds(("gradient", "alpha"))
 def snake_beta_alpha_gradient(x, alpha, beta, *, m):
-    s, c = m.sin(m.product(alpha, x)), m.cos(m.product(alpha, x))
+    s, c = m.sin(m.angle(alpha, x)), m.cos(m.angle(alpha, x))
     return m.divide(m.slope(2 * s * c, x), beta + 1e-9)
 
 
 @snake_beta.adds(("gradient", "beta"))
 def snake_beta_beta_gradient(x, alpha, beta, *, m):
-    return -m.divide(m.sin(m.product(alpha, x)), beta + 1e-9) ** 2
+    return -m.divide(m.sin(m.angle(alpha, x)), beta + 1e-9) ** 2
 
 
 # ---- Of straight pieces ----------------------------------------------------------------------------------------------
@@ -1525,10 +1527,11 @@ def exponentials_and_share(x, temperature, sink, m):
     """exp(x_j / temperature) and exp(sink), both relative to the largest of them."""
     maximum = m.row_maximum(x)
     origin = m.where(maximum == -INFINITY, 0, maximum)
-    # How far the maximum is ahead of the sink; without a sink a row of -inf is 0 / 0.
-    ahead = m.where(sink == -INFINITY, INFINITY, maximum / temperature - sink)
     e = m.exp((m.precise(x) - origin) / temperature)
-    return e * m.exp(m.minimum(ahead, 0)), m.exp(m.minimum(-ahead, 0))
+    ahead = m.precise(maximum) / temperature - m.where(sink == -INFINITY, 0, sink)  # of the sink
+    below = (m.rounded(ahead) < 0) & (sink > -INFINITY)
+    share = m.where(sink == -INFINITY, 0, m.where(below, 1, m.exp(-ahead)))
+    return m.where(below, e * m.exp(ahead), e), share
 
 
 @softmax.adds("backward")

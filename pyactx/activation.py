@@ -500,9 +500,14 @@ class Packed:
         self.activation = activation
         self.label = f"{activation.name}.packed"
 
-    def __call__(self, x, *parameters, axis=-1, gate=REQUIRED, layout="halves", **keywords):
+    def __call__(self, x, *parameters, axis=-1, gate=REQUIRED, layout="halves", out=None, **keywords):
         x = _arguments.array_like(self.label, "x", x)
-        return self.activation(*_arguments.unpacked(self.label, x, axis, gate, layout), *parameters, **keywords)
+        parts = _arguments.unpacked(self.label, x, axis, gate, layout)
+        if isinstance(out, np.ndarray):
+            dtype = _arguments.result_dtype(self.label, [x], keywords)
+            _arguments.check_out(self.label, out, np.shape(parts[0]), "the result", dtype,
+                                 keywords.get("casting", "same_kind"))
+        return self.activation(*parts, *parameters, out=out, **keywords)
 
     def backward(self, grad, x, *parameters, axis=-1, gate=REQUIRED, layout="halves", out=None, **keywords):
         """Return the gradient with respect to x, of its shape."""

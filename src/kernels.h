@@ -211,11 +211,18 @@ static void wide(enum shape shape, any_function function, const float *const *in
         typedef type real;                                                                                       \
         enum { each = EACH };                                                                                    \
         (void)params;                                                                                            \
+        BEFORE_##EACH(parameters)                                                                                \
         VECTORIZE for (ptrdiff_t i = 0; i < n; i++)                                                              \
         {                                                                                                        \
-            parameters inputs terms __VA_ARGS__                                                                  \
+            INSIDE_##EACH(parameters) inputs terms __VA_ARGS__                                                   \
         }                                                                                                        \
     }
+
+/* Parameters that are numbers are read before the loop, since an output may be what they point to for all GCC knows. */
+#define BEFORE_0(parameters) enum { i = 0 }; parameters
+#define BEFORE_1(parameters)
+#define INSIDE_0(parameters)
+#define INSIDE_1(parameters) parameters
 
 #define INPUT(variable) MAYBE_UNUSED const real variable = input_##variable[i];
 

@@ -34,7 +34,7 @@ def slope(a, x):
     return a * x
 
 
-product = slope
+product = angle = slope
 
 
 def precise(x):

@@ -1,5 +1,7 @@
 """Assembles the docstrings: what is special to an activation comes from its definition, the rest is said here once."""
 
+from textwrap import fill
+
 from pyactx._definition import REQUIRED
 
 ANY_SHAPE = "array_like of float32 or float64, any shape"
@@ -94,6 +96,6 @@ def docstring(operation, definition):
     if definition.max_ulp:
         bounds = " and ".join(f"{bound} ULP in {dtype}" for dtype, bound in definition.max_ulp.items())
         notes.append(f"The error of the value and of the derivative is at most {bounds}.")
-    text += section("Notes", "\n\n".join(notes))
+    text += section("Notes", "\n\n".join(fill(note, 100) for note in notes))
     references = "\n".join(f".. [{i}] {text}" for i, text in enumerate(definition.references, 1))
     return text + section("References", references) + "\n"

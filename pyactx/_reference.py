@@ -1106,8 +1106,8 @@ def snake_gradient(x, alpha, *, m):
 @define(
     formula="f(x) = x + sin(alpha x)^2 / (beta + 1e-9)",
     derivative_formula="f'(x) = 1 + alpha / (beta + 1e-9) sin(2 alpha x)",
-    note="At an infinity the derivative has no limit and is NaN.  In float64, from |alpha x| = 2^43 on, the sine is that "
-    "of the product as it is rounded.",
+    note="At an infinity the derivative has no limit and is NaN.  In float64, from |alpha x| = 2^43 on, the sine is "
+    "that of the product as it is rounded.",
     cancels={"derivative": value_by_x},
     max_ulp={"float32": 0.51, "float64": 4.0},
     references=["Lee, Ping, Ginsburg, Catanzaro & Yoon (2022), BigVGAN: A Universal Neural Vocoder with Large-Scale "

@@ -21,6 +21,18 @@ METHODS = ("derivative", "value_and_derivative", "backward", "backward_from_outp
 _lock = threading.Lock()
 
 
+class Docstring:
+    """The docstring of a class, and of each of its operations its own, assembled when it is read: importing is not slowed."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __get__(self, operation, owner=None):
+        if operation is None or "_definition" not in operation.__dict__:
+            return self.text
+        return _documentation.docstring(operation, operation._definition)
+
+
 class Operation(implementation.driver.Operation):
     """Something an activation does to arrays: a ufunc with a shorter way for plain arrays.
 
@@ -39,6 +51,8 @@ class Operation(implementation.driver.Operation):
     defaults : dict
         Of the arguments that have one.
     """
+
+    __doc__ = Docstring(__doc__)
 
     def _set_up(self, definition, operation, capsule, library):
         """Prepare an operation.
@@ -157,9 +171,11 @@ class Operation(implementation.driver.Operation):
 class Method(Operation):
     """An operation of an activation beyond its value."""
 
+    __doc__ = Docstring(__doc__)
+
     def __init__(self, activation, operation, capsule):
         self._set_up(activation._definition, operation, capsule, activation._library)
-        self.__dict__.update(activation=activation, __doc__=_documentation.docstring(self, activation._definition))
+        self.__dict__["activation"] = activation
 
     def __repr__(self):
         return f"<{self.operation} of {self.activation!r}>"
@@ -230,6 +246,8 @@ class Activation(Operation):
     >>> bent.backward(np.float32([1, 2]), np.float32([0, 0]))
     array([1., 2.], dtype=float32)
     """
+
+    __doc__ = Docstring(__doc__)
 
     def __init__(self, name, forward, derivative=None, *, parameters=None, parameter_derivatives=None,
                  derivative_from_output=None, aliases=(), properties=None, doc=None):
@@ -312,7 +330,6 @@ class Activation(Operation):
                                          if name in definition.parameters or name in definition.variants}),
             _reference=None,
             __name__=definition.name, __qualname__=definition.name,
-            __doc__=_documentation.docstring(self, definition),
         )
         if definition.composed:
             available = set(definition.formulas)

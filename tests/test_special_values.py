@@ -178,7 +178,8 @@ def same_derivatives(activation, parameters, table, dtype):
     """The derivative is as in a table of {x: f'(x)}, and `backward` and its kin say the same; -0 is 0."""
     values = testing.values_of(activation, parameters)
     zero = [0.0] if 0.0 in table else []
-    x, expected = np.array([*table, *np.negative(zero)], dtype), np.array([*table.values(), *map(table.get, zero)], dtype)
+    x = np.array([*table, *np.negative(zero)], dtype)
+    expected = np.array([*table.values(), *map(table.get, zero)], dtype)
     np.testing.assert_allclose(activation.derivative(x, **values), expected, rtol=np.finfo(dtype).eps, atol=0)
     np.testing.assert_allclose(activation.value_and_derivative(x, **values)[1], expected, rtol=np.finfo(dtype).eps)
     np.testing.assert_allclose(activation.backward(3 * np.ones_like(x), x, **values), 3 * expected,

@@ -29,7 +29,7 @@ OUT = ("out : ndarray, optional\n    Where the result goes: of the shape of the 
 
 KEYWORDS = {
     "where": "where : array_like of bool, optional\n    Which elements take part; of a shape that broadcasts with x.  "
-    "A row without any is {masked}.",
+    "A row without any is {masked:g}.",
     "keepdims": "keepdims : bool, default False\n    Keep the reduced axes, with length 1.",
 }
 

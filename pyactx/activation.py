@@ -22,7 +22,7 @@ _lock = threading.Lock()
 
 
 class Docstring:
-    """The docstring of a class, and of each of its operations its own, assembled when it is read: importing is not slowed."""
+    """The docstring of a class, and of each operation its own, assembled when it is read and not at import."""
 
     def __init__(self, text):
         self.text = text

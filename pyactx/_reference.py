@@ -1073,7 +1073,7 @@ def one_plus_sine(alpha, x, m):
     derivative_formula="f'(x) = 1 + sin(2 alpha x)",
     note="alpha = 0 is the identity.  At an infinity the derivative has no limit and is NaN.  In float64, from "
     "|alpha x| = 2^43 on, the sine is that of the product as it is rounded.",
-    cancels={"derivative": value_by_x},
+    cancels={"forward": lambda x, y: x, "derivative": value_by_x},
     max_ulp={"float32": 0.51, "float64": 4.0},
     references=["Ziyin, Hartwig & Ueda (2020), Neural Networks Fail to Learn Periodic Functions and How to Fix It, "
                 "arXiv:2006.08195"],
@@ -1108,7 +1108,7 @@ def snake_gradient(x, alpha, *, m):
     derivative_formula="f'(x) = 1 + alpha / (beta + 1e-9) sin(2 alpha x)",
     note="At an infinity the derivative has no limit and is NaN.  In float64, from |alpha x| = 2^43 on, the sine is "
     "that of the product as it is rounded.",
-    cancels={"derivative": value_by_x},
+    cancels={"forward": lambda x, y: x, "derivative": value_by_x},
     max_ulp={"float32": 0.51, "float64": 4.0},
     references=["Lee, Ping, Ginsburg, Catanzaro & Yoon (2022), BigVGAN: A Universal Neural Vocoder with Large-Scale "
                 "Training, arXiv:2206.04658"],

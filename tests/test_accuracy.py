@@ -175,6 +175,8 @@ def test_with_other_parameters(name, operation, dtype):
     x = points(definition, dtype)
     x = x[np.random.default_rng(3).integers(0, x.size, 600)]
     x = np.concatenate([x, np.linspace(-12, 12, 200).astype(dtype)])
+    if "sin(" in definition.formula:  # from 2^43 on its argument is the rounded product, and the sine of that is another
+        x = x[np.abs(x) < 2.0**40]
     if name in ROUNDED_BEYOND and dtype == "float64":
         x = x[np.abs(x) < ROUNDED_BEYOND[name]]
     ((high, low),) = by_mpmath(definition, operation, [x], parameters)

@@ -169,7 +169,9 @@ def scale_of(activation, operation, inputs, values):
         if activation.kind == "gated":  # in double the nonlinearity may be subnormal where the product is not
             others = np.prod([np.abs(array) for array in inputs if array is not inputs[-2]], axis=0)
             return np.where(np.isfinite(others), others, 0) * (1 if ends == "backward" else np.finfo(np.float64).tiny)
-        scale = terms(activation, "forward" if ends == "forward" else "derivative", x, values)
+        of_value, of_derivative = (terms(activation, formula, x, values) for formula in ("forward", "derivative"))
+        of_both = np.maximum(of_value, of_derivative)
+        scale = {"forward": of_value, "value_and_derivative": of_both}.get(ends, of_derivative)
         return np.maximum(scale, grad) if operation.inputs[0] == "grad" else scale
 
 

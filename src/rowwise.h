@@ -63,6 +63,32 @@ static double NAME(row_maximum)(const T *x, ptrdiff_t n)
         result[r] = row_sum_total(&partial);                                                                  \
     }
 
+/* Two sums for one evaluation of the expression: of it, and of it times a factor. */
+#define SUM_AND_PRODUCT(result, product, expression, factor)                                                     \
+    double result[ROWS], product[ROWS];                                                                          \
+    {                                                                                                            \
+        enum { r = 0 };                                                                                          \
+        row_sum partial = {{0}, {0}}, weighted = {{0}, {0}};                                                     \
+        for (ptrdiff_t start = 0; start < n; start += CHUNK) {                                                   \
+            const ptrdiff_t m = n - start < CHUNK ? n - start : CHUNK;                                           \
+            double values[CHUNK];                                                                                \
+            VECTORIZE for (ptrdiff_t k = 0; k < m; k++)                                                          \
+            {                                                                                                    \
+                const ptrdiff_t i = start + k;                                                                   \
+                values[k] = (expression);                                                                        \
+            }                                                                                                    \
+            row_sum_add(&partial, values, m);                                                                    \
+            VECTORIZE for (ptrdiff_t k = 0; k < m; k++)                                                          \
+            {                                                                                                    \
+                const ptrdiff_t i = start + k;                                                                   \
+                values[k] *= (factor);                                                                           \
+            }                                                                                                    \
+            row_sum_add(&weighted, values, m);                                                                   \
+        }                                                                                                        \
+        result[r] = row_sum_total(&partial);                                                                     \
+        product[r] = row_sum_total(&weighted);                                                                   \
+    }
+
 #define ELEMENTS(...)                                                                                            \
     {                                                                                                            \
         enum { r = 0 };                                                                                          \
@@ -96,6 +122,10 @@ static double NAME(row_maximum)(const T *x, ptrdiff_t n)
         EACH_ROW(result[r] = total_of(result[r], total_lost[r]);)                                                \
     }
 
+#define SUM_AND_PRODUCT(result, product, expression, factor)                                                     \
+    SUM(result, expression)                                                                                      \
+    SUM(product, (expression) * (factor))
+
 #define ELEMENTS(...)                                                                                            \
     for (ptrdiff_t j = 0; j < n; j++)                                                                            \
         VECTORIZE for (int r = 0; r < ROWS; r++)                                                                 \
@@ -111,40 +141,46 @@ static double NAME(row_maximum)(const T *x, ptrdiff_t n)
 /* exp(x/t) is `exponential` exp(origin/t), and Σ exp(x/t) + exp(sink) is total/factor times that, none of which overflows;
  * what the sink takes is sink/total.  A row without a finite maximum, and without a sink, has no softmax: inf - inf makes it
  * NaN. */
-static void NAME(softmax_sums)(const T *x, ptrdiff_t n, double sink_logit, scaling inverse, double *origin, double *factor,
-                               double *sink, double *total)
+static void NAME(softmax_sums)(const T *grad, const T *x, ptrdiff_t n, double sink_logit, scaling inverse, double *origin,
+                               double *factor, double *sink, double *total, double *mean)
 {
+    double sum[ROWS];
     MAXIMUM(maximum, x)
     EACH_ROW(origin[r] = v_where(maximum[r] == -INFINITY, 0, maximum[r]);)
-    SUM(exponentials, exponential(AT(x), origin[r], inverse))
+    if (grad) {
+        SUM_AND_PRODUCT(exponentials, products, exponential(AT(x), origin[r], inverse), AT(grad))
+        EACH_ROW(sum[r] = exponentials[r]; mean[r] = products[r];)
+    } else {
+        SUM(exponentials, exponential(AT(x), origin[r], inverse))
+        EACH_ROW(sum[r] = exponentials[r]; mean[r] = 0;)
+    }
     EACH_ROW(const double ahead = maximum[r] * inverse.scale - sink_logit;
              const double low = scaled_low(maximum[r], inverse, ahead, sink_logit);
              const double smaller = v_exp_sum(-v_abs(ahead), v_where(ahead > 0, -low, low));
              factor[r] = v_where(ahead > 0, 1, smaller);
              sink[r] = v_where(ahead > 0, smaller, v_where(ahead == ahead, 1, ahead));
-             total[r] = exponentials[r] * factor[r] + sink[r];)
+             total[r] = sum[r] * factor[r] + sink[r];
+             mean[r] = mean[r] * factor[r] / total[r];)
 }
 
-#define SOFTMAX(x)                                                                                               \
+/* `mean` is Σ grad p, where there is a gradient. */
+#define SOFTMAX(grad, x)                                                                                         \
     const scaling inverse = scaling_by_inverse(params[0]);                                                       \
-    double origin[ROWS], factor[ROWS], sink[ROWS], total[ROWS];                                                  \
-    NAME(softmax_sums)(x, n, params[1], inverse, origin, factor, sink, total);
+    double origin[ROWS], factor[ROWS], sink[ROWS], total[ROWS], mean[ROWS];                                      \
+    NAME(softmax_sums)(grad, x, n, params[1], inverse, origin, factor, sink, total, mean);
 
 #define PROBABILITY(x) (exponential(AT(x), origin[r], inverse) * factor[r] / total[r])
 
 ROW_MAP(softmax_forward)
 {
-    SOFTMAX(x)
+    SOFTMAX(NULL, x)
     ELEMENTS(y[i] = (T)PROBABILITY(x);)
 }
 
 /* p (grad - Σ grad p) / t */
 ROW_PRODUCT(softmax_backward)
 {
-    SOFTMAX(x)
-    SUM(product, AT(grad) * exponential(AT(x), origin[r], inverse))
-    double mean[ROWS];
-    EACH_ROW(mean[r] = product[r] * factor[r] / total[r];)
+    SOFTMAX(grad, x)
     ELEMENTS(y[i] = (T)(PROBABILITY(x) * (grad[i] - mean[r]) * inverse.scale);)
 }
 
@@ -158,10 +194,7 @@ ROW_PRODUCT(softmax_backward_from_output)
 /* By the temperature: x/t changes by -x/t² */
 ROW_PRODUCT(softmax_gradient_0)
 {
-    SOFTMAX(x)
-    SUM(product, AT(grad) * exponential(AT(x), origin[r], inverse))
-    double mean[ROWS];
-    EACH_ROW(mean[r] = product[r] * factor[r] / total[r];)
+    SOFTMAX(grad, x)
     SUM(gradient, v_slope(PROBABILITY(x), AT(x)) * (grad[i] - mean[r]))
     EACH_ROW(y[r] = (T)(-gradient[r] * v_square(inverse.scale));)
 }
@@ -169,9 +202,8 @@ ROW_PRODUCT(softmax_gradient_0)
 /* By the sink: -p_sink Σ grad p */
 ROW_PRODUCT(softmax_gradient_1)
 {
-    SOFTMAX(x)
-    SUM(product, AT(grad) * exponential(AT(x), origin[r], inverse))
-    EACH_ROW(y[r] = (T)(-sink[r] / total[r] * (product[r] * factor[r] / total[r]));)
+    SOFTMAX(grad, x)
+    EACH_ROW(y[r] = (T)(-sink[r] / total[r] * mean[r]);)
 }
 
 /* ---- log_softmax, logsumexp, logmeanexp -------------------------------------------------------------------------- */
@@ -443,6 +475,7 @@ ROW_PRODUCT(entmax_gradient_0)
 #undef EACH_ROW
 #undef MAXIMUM
 #undef SUM
+#undef SUM_AND_PRODUCT
 #undef ELEMENTS
 #undef SOFTMAX
 #undef PROBABILITY

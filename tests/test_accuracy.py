@@ -148,6 +148,21 @@ def test_float32(name, operation):
     assert np.max(mpmath_math.ulp_error(truth[some], high, low) * 2.0**-29) < 1e-6
 
 
+@pytest.mark.parametrize(
+    "name, operation, root", [("mish", "derivative", -1.1924312), ("xielu", "forward", -0.7588345)])
+def test_float32_beside_a_root(name, operation, root):
+    """Where the terms of a float64 cancel most, for a float32 that happens to lie very near the root."""
+    definition = BOOK[name]
+    parameters = parameters_of(definition, "float32")
+    x = (np.float32(root).view(np.uint32) + np.arange(-200, 200)).astype(np.uint32).view(np.float32)
+    ((high, low),) = by_mpmath(definition, operation, [x], parameters)
+    failures = []
+    for implementation, (result,) in judged(name, operation, [x], parameters):
+        error = mpmath_math.ulp_error(result, high, low)
+        failures += beyond(implementation, error, definition.max_ulp["float32"], x)
+    assert not failures
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("name", builtin("elementwise"))
 def test_float64(name, operation):

@@ -23,15 +23,17 @@
 #define V_INLINE static inline __attribute__((always_inline))
 #endif
 
-/* a where the condition holds, else b.  Both are evaluated. */
+/* a where the condition holds, else b.  Exact; both are evaluated. */
 #define v_where(condition, a, b) ((condition) ? (a) : (b))
 
-/* The value, but NaN where x is NaN. */
+/* The value, but NaN where x is NaN.  Exact. */
 #define v_unless_nan(x, value) v_where((x) == (x), (value), (x))
 
+/* x².  Max error: 0.5 ULP.  Range: all. */
 #define v_square(x) ((x) * (x))
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
+/* a b + c.  Max error: 0.5 ULP, without the instruction only where a b is exact.  Range: all. */
 #define v_fma(a, b, c) __builtin_fma((a), (b), (c))
 #else
 /* Without the instruction a call to fma() would cost more than the whole kernel: only the accuracy bounds hold. */
@@ -160,6 +162,10 @@ static const double V_TWO_OVER_PI[50] = {
 /* 1.5 * 2^52: adding it to |n| < 2^51 leaves the integer nearest to n in the low bits of the sum. */
 #define V_ROUND 6755399441055744.0
 
+#define V_SPLIT 134217729.0 /* 2^27 + 1: the product with it splits a number in halves of 26 bits */
+#define V_SQRT_HALF_BITS 0x3fe6a09e667f3bcd /* those of sqrt(1/2) */
+
+/* The bits of x.  Exact. */
 V_INLINE uint64_t v_bits(double x)
 {
     uint64_t bits;
@@ -167,6 +173,7 @@ V_INLINE uint64_t v_bits(double x)
     return bits;
 }
 
+/* The number that has these bits.  Exact. */
 V_INLINE double v_from_bits(uint64_t bits)
 {
     double x;
@@ -199,18 +206,19 @@ V_INLINE double v_sqrt(double x)
 /* x limited to [low, high], low <= high.  Exact; NaN stays NaN because the constants stand first. */
 #define v_clip(x, low, high) v_where((low) > (x), (low), v_where((high) < (x), (high), (x)))
 
-/* x, but not below or above a bound.  Exact; NaN stays.  (Compilers recognise two of these as equal, of v_clip not.) */
+/* x, but not below a bound.  Exact; NaN stays.  (Compilers recognise two of these as equal, of v_clip not.) */
 V_INLINE double v_at_least(double x, double low)
 {
     return low > x ? low : x;
 }
 
+/* x, but not above a bound.  Exact; NaN stays. */
 V_INLINE double v_at_most(double x, double high)
 {
     return high < x ? high : x;
 }
 
-/* a x, except that 0 times an infinity is a zero: the limit of a x as x grows when a is 0. */
+/* a x, except that 0 times an infinity is a zero: the limit of a x as x grows when a is 0.  Max error: 0.5 ULP. */
 #define v_slope(a, x) ((a) * v_where((a) == 0, v_clip((x), -1, 1), (x)))
 
 /* a b - p for p near a b.  Max error: 1 ULP of the difference, which is exact where p is the rounded product. */
@@ -220,20 +228,21 @@ V_INLINE double v_residual(double a, double b, double p)
     return __builtin_fma(a, b, -p);
 #else
     /* Dekker: the products of halves of 26 bits are exact. */
-    const double a_far = a * 134217729.0, a_high = a_far - (a_far - a), a_low = a - a_high;
-    const double b_far = b * 134217729.0, b_high = b_far - (b_far - b), b_low = b - b_high;
+    const double a_far = a * V_SPLIT, a_high = a_far - (a_far - a), a_low = a - a_high;
+    const double b_far = b * V_SPLIT, b_high = b_far - (b_far - b), b_low = b - b_high;
     return (((a_high * b_high - p) + a_high * b_low) + a_low * b_high) + a_low * b_low;
 #endif
 }
 
-/* What rounding a b to p, a - b to d or (a + a_low) / b to q has lost, to be carried on beside p, d or q.  Exact, the
- * last to some bits; 0 where the result is infinite or NaN, so that only the result itself is. */
+/* What rounding a b to p has lost, to be carried on beside p.  Exact, unless it is subnormal; 0 where p is infinite or
+ * NaN, so that only p itself is. */
 V_INLINE double v_product_error(double a, double b, double p)
 {
     const double low = v_residual(a, b, p);
     return v_where(v_abs(low) < v_abs(p), low, 0);
 }
 
+/* What rounding a - b to d has lost.  Exact; 0 where d is infinite or NaN. */
 V_INLINE double v_difference_error(double a, double b, double d)
 {
     const double b_used = a - d;
@@ -241,6 +250,7 @@ V_INLINE double v_difference_error(double a, double b, double d)
     return v_where(low == low, low, 0);
 }
 
+/* What rounding (a + a_low) / b to q has lost.  Max error: 2^-103 of the quotient.  0 where q is infinite or NaN. */
 V_INLINE double v_quotient_error(double a, double a_low, double b, double q)
 {
     const double low = (a_low - v_residual(q, b, a)) * (1 / b);
@@ -261,6 +271,7 @@ typedef struct {
     double rest;
 } v_reduced;
 
+/* Max error: 2^-54 of exp(x + low).  Range: -1400 <= x <= 720, |low| no larger than half an ULP of x. */
 V_INLINE v_reduced v_reduce(double x, double low)
 {
     const double n = (x * V_LOG2_E + V_ROUND) - V_ROUND;
@@ -283,18 +294,19 @@ V_INLINE v_reduced v_reduce(double x, double low)
 }
 
 /* x so far as its exponential matters: beyond these bounds that is 0 or inf, even times 1e284.  One pair of bounds for
- * all exponentials, so that those of one x share their reduction. */
+ * all exponentials, so that those of one x share their reduction.  Exact; NaN stays. */
 V_INLINE double v_clip_exponent(double x)
 {
     return v_at_most(v_at_least(x, -1400), 720);
 }
 
-/* 2^n for a whole number n in [-2040, 1040], as a product, because 2^n itself may be subnormal or overflow: the product
- * with the second factor, the last to be made, is rounded once. */
+/* A power of two as a product, because itself it may be subnormal or overflow: the product with the second factor, the
+ * last to be made, is rounded once. */
 typedef struct {
     double first, second;
 } v_scale;
 
+/* 2^n for a whole number n in [-2040, 1040].  Exact. */
 V_INLINE v_scale v_power_of_two_twice(double n)
 {
     const double half = (0.5 * n + V_ROUND) - V_ROUND;
@@ -386,11 +398,11 @@ V_INLINE double v_tanh_remainder(double x)
     return v_where(a < 2, quotient, x - v_copysign(quotient, x));
 }
 
-/* log(u) + offset ln 2 + low, for normal u and |low| < 2^-52. */
+/* log(u) + offset ln 2 + low, for normal u and |low| < 2^-52.  Max error: 1.0 ULP. */
 V_INLINE double v_log_sum(double u, double offset, double low)
 {
     /* u = 2^k m with m in [sqrt(1/2), sqrt(2)) */
-    const uint64_t exponent = (v_bits(u) + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd)) >> 52;
+    const uint64_t exponent = (v_bits(u) + (0x3ff0000000000000 - V_SQRT_HALF_BITS)) >> 52;
     const double k = v_from_bits(exponent | 0x4330000000000000) - (0x1p52 + 1023) + offset;
     const double m = v_from_bits(v_bits(u) - (exponent << 52) + 0x3ff0000000000000);
     const double f = m - 1; /* exact */
@@ -505,19 +517,20 @@ V_INLINE double v_erf(double x)
     return v_copysign(v_where(a < 0.65, v_fma(p, a, a), 1 - 2 * tail), x);
 }
 
-/* |z + low| + half π/2 = n π/2 + r + r_low with |r| <= π/4, exact but for some 2^-72: for n only whether it is odd. */
+/* z + low + half π/2 or, for z < 0, minus that = n π/2 + r + r_low with |r| <= π/4: of n only whether it is odd. */
 typedef struct {
     double r, r_low;
     double odd; /* not 0 if n is odd */
 } v_angle;
 
-/* v - 2 n, with n a whole number, |v - 2 n| <= 2.  Exact for |v| < 2^53. */
+/* v - 2 n, with n a whole number, |v - 2 n| <= 2.  Exact for -2^52 < v < 2^53. */
 V_INLINE double v_remainder_of_two(double v)
 {
     return v - ((v + 2 * V_ROUND) - 2 * V_ROUND);
 }
 
-/* For |low| no larger than half an ULP of z, and left out from 2^-10 on, where z is beyond 2^43; half is 0 or 1/2.
+/* Max error: 2^-70 of 1, half an ULP of low more where |low| > 2^-18.  For |low| no larger than half an ULP of z, and
+ * left out from 2^-10 on, where z is beyond 2^43; half is 0 or 1/2.
  *
  * z 2/π is a sum of products of the pieces of 2/π with the halves of z, 26 bits each, so that the products are exact.
  * Those that are multiples of 2 are left out: the first piece in use is that whose product with the lowest bit of z is

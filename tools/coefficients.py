@@ -1,17 +1,20 @@
-"""Regenerate the constants of src/vecmath.h.
+"""Regenerate the constants of the vocabularies: src/vecmath.h.
 
 Each polynomial is the minimax one for the relative error of the function it serves (Remez' exchange at 60
-digits), its coefficients then rounded to double; the error printed is measured with the rounded coefficients.
+digits), its coefficients then rounded; the error printed is measured with the rounded coefficients.
 
     python tools/coefficients.py            # prints every constant and the error it leaves
-    python tools/coefficients.py --check    # exits 1 if src/vecmath.h holds other digits
+    python tools/coefficients.py --check    # exits 1 if a header has other digits, a constant more or one less
 
 Needs mpmath.
 """
 
 import argparse
 import re
+import struct
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mpmath
@@ -173,65 +176,145 @@ def sine():
     return target, weight, mpf(0), (mpmath.pi / 4) ** 2 * mpf("1.0001"), 7
 
 
+# ---- Headers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant, or a table of them."""
+
+    name: str
+    value: float | int | list
+    error: mpf  # relative, of the number or of the function that it is a coefficient of
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the names of its constants begin with, the binary digits of its numbers, and the constants."""
+
+    name: str
+    prefix: str
+    digits: int
+    constants: Callable
+
+
+def rounded(x, digits):
+    """Return a number of so many binary digits."""
+    with mpmath.workprec(digits):
+        return float(+mpf(x))
+
+
+def number(name, exact, meaning, digits):
+    value = rounded(exact, digits)
+    return Constant(name, value, abs(value / exact - 1), meaning)
+
+
+def two_numbers(name, exact, meaning, digits):
+    """Return a number and what its rounding has lost."""
+    high = number(name, exact, meaning, digits)
+    return high, number(f"{name}_LOW", exact - mpf(high.value), f"{meaning}, less {name}", digits)
+
+
+def polynomial(name, problem, digits):
+    """Return the coefficients that solve a problem, such as exponential()."""
+    target, weight, low, high, degree = problem()
+    coefficients = [rounded(c, digits) for c in minimax(target, weight, low, high, degree)]
+    grid = [low + (high - low) * i / 4000 for i in range(4001)]
+    error = max(weight(x) * abs(mpmath.polyval([mpf(c) for c in coefficients[::-1]], x) - target(x)) for x in grid)
+    meaning = re.split(r",| on ", problem.__doc__)[0]
+    return [Constant(f"{name}_{power}", c, error, f"of {meaning}") for power, c in enumerate(coefficients)]
+
+
 def two_over_pi():
     """Return 2/pi in pieces of 24 bits, times 2^120, after three zeros: as many as the largest double needs."""
     with mpmath.workprec(1300):
-        rest, pieces = mpmath.ldexp(2 / mpmath.pi, 24), []
-        for i in range(47):
-            whole = int(mpmath.floor(rest))
-            pieces.append(float(mpmath.ldexp(mpf(whole), 120 - 24 * (i + 1))))
-            rest = mpmath.ldexp(rest - whole, 24)
-    return [0.0, 0.0, 0.0, *pieces]
+        exact = rest = mpmath.ldexp(2 / mpmath.pi, 120)
+        pieces = [0.0, 0.0, 0.0]
+        for place in range(96, 96 - 24 * 47, -24):
+            piece = mpmath.ldexp(mpmath.floor(mpmath.ldexp(rest, -place)), place)
+            pieces.append(float(piece))
+            rest -= piece
+        return Constant("TWO_OVER_PI", pieces, rest / exact, "2^120 2 / pi, in pieces of 24 bits after three zeros")
 
 
-def constants():
-    """Yield (name, value as a double, comment) for every constant."""
-    log2 = mpmath.log(2)
+def constants_of_vecmath(digits=53):
+    log2, pi = mpmath.log(2), mpmath.pi
     high = leading(log2, 32)
-    yield "LOG2_E", float(1 / log2), "1 / ln 2"
-    yield "LN2_HIGH", float(high), "ln 2 to 32 bits: n * LN2_HIGH is exact for |n| < 2^21"
-    yield "LN2_LOW", float(log2 - high), "ln 2 - LN2_HIGH"
-    yield "DENSITY_AT_0", float(DENSITY_AT_0), "1 / sqrt(2 pi)"
-    for i, piece in enumerate(two_over_pi()):
-        yield f"TWO_OVER_PI[{i}]", piece, "a piece of 24 bits"
-    high = mpmath.pi / 2
-    yield "HALF_PI", float(high), "pi / 2"
-    yield "HALF_PI_LOW", float(high - mpf(float(high))), "pi / 2 - HALF_PI"
-    yield "SQRT_2", float(mpmath.sqrt(2)), "sqrt(2)"
-    yield "ERF_SLOPE", float(2 / mpmath.sqrt(mpmath.pi)), "2 / sqrt(pi)"
+    yield number("LOG2_E", 1 / log2, "1 / ln 2", digits)
+    yield Constant("LN2_HIGH", float(high), abs(high / log2 - 1), "ln 2 to 32 bits: n LN2_HIGH is exact for |n| < 2^21")
+    yield number("LN2_LOW", log2 - high, "ln 2, less LN2_HIGH", digits)
+    yield number("DENSITY_AT_0", DENSITY_AT_0, "1 / sqrt(2 pi)", digits)
+    yield two_over_pi()
+    yield from two_numbers("HALF_PI", pi / 2, "pi / 2", digits)
+    yield number("SQRT_2", mpmath.sqrt(2), "sqrt(2)", digits)
+    yield number("ERF_SLOPE", 2 / mpmath.sqrt(pi), "2 / sqrt(pi)", digits)
     # gelu_tanh(x) = x sigma(LINEAR x + CUBIC x^3), that is 2 sqrt(2/pi) (x + 0.044715 x^3)
-    linear = 2 * mpmath.sqrt(2 / mpmath.pi)
-    for name, value in (("LINEAR", linear), ("CUBIC", linear * mpf(0.044715))):
-        yield f"GELU_{name}", float(value), "and what the double lacks"
-        yield f"GELU_{name}_LOW", float(value - mpf(float(value))), "of the one before"
-    yield "TAIL_SHIFT", float(TAIL_SHIFT), "where the polynomial for the tail converges best"
-    yield "TAIL_MIDDLE", float(TAIL_MIDDLE), "of the interval of 1 / (a + TAIL_SHIFT)"
-    for name, problem in (("EXP", exponential()), ("LOG", logarithm()), ("ERF", error_function()),
-                          ("TAIL", normal_tail()), ("TANH", tanh_remainder()),
-                          ("SINE_SQUARE", sine_square()), ("SINE", sine())):
-        target, weight, low, high, degree = problem
-        rounded = [float(c) for c in minimax(*problem)]
-        grid = [low + (high - low) * i / 4000 for i in range(4001)]
-        error = max(weight(x) * abs(mpmath.polyval([mpf(c) for c in rounded[::-1]], x) - target(x)) for x in grid)
-        for power, value in enumerate(rounded):
-            yield f"{name}_{power}", value, f"relative error of the polynomial 2^{float(mpmath.log(error, 2)):.1f}"
+    yield from two_numbers("GELU_LINEAR", 2 * mpmath.sqrt(2 / pi), "2 sqrt(2 / pi)", digits)
+    yield from two_numbers("GELU_CUBIC", 2 * mpmath.sqrt(2 / pi) * mpf(0.044715), "0.044715 times that", digits)
+    yield number("TAIL_SHIFT", TAIL_SHIFT, "where the polynomial for the tail converges best", digits)
+    yield number("TAIL_MIDDLE", TAIL_MIDDLE, "of the interval of 1 / (a + TAIL_SHIFT)", digits)
+    yield number("ROUND", mpf(1.5) * 2**52, "1.5 * 2^52: the last digit of the sum with it is that of 1", digits)
+    yield number("SPLIT", 2**27 + 1, "2^27 + 1: the product with it splits a number in halves", digits)
+    half = number("SQRT_HALF_BITS", mpmath.sqrt(mpf(1) / 2), "the bits of sqrt(1 / 2)", digits)
+    yield replace(half, value=int.from_bytes(struct.pack(">d", half.value)))
+    for name, problem in (("EXP", exponential), ("LOG", logarithm), ("ERF", error_function), ("TAIL", normal_tail),
+                          ("TANH", tanh_remainder), ("SINE_SQUARE", sine_square), ("SINE", sine)):
+        yield from polynomial(name, problem, digits)
+
+
+HEADERS = [Header("vecmath.h", "V_", 53, constants_of_vecmath)]
+
+
+def literal(value, header):
+    """Return how a number is written, in as few digits as tell it from its neighbours."""
+    if isinstance(value, int):
+        return f"{value:#x}"
+    texts = [repr(value)] if header.digits == 53 else [f"{float(f'{value:.{k}g}')!r}f" for k in range(1, 10)]
+    return next(text for text in texts if value_of(text, header) == value)
+
+
+def value_of(text, header):
+    """Return the number that a literal is, or None where it is none."""
+    if re.fullmatch("0x[0-9a-f]+", text):
+        return int(text, 16)
+    text = text.removesuffix("f")
+    try:
+        return rounded(float.fromhex(text) if "x" in text else text, header.digits)
+    except ValueError:
+        return None
+
+
+def written(header):
+    """Return {name: value} of the constants that a header has; of a table a list."""
+    text = (Path(__file__).parent.parent / "src" / header.name).read_text()
+    numbers = re.findall(rf"^#define {header.prefix}(\w+) ([-.(\d]\S*)", text, re.MULTILINE)
+    tables = re.findall(rf"^static const \w+ {header.prefix}(\w+)\[\d+\] = {{(.*?)}};", text, re.MULTILINE | re.DOTALL)
+    return {name: value_of(value, header) for name, value in numbers} | {
+        name: [value_of(value, header) for value in re.findall(r"[^\s,]+", values)] for name, values in tables}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with src/vecmath.h instead of printing")
-    check = parser.parse_args().check
-    header = (Path(__file__).parent.parent / "src" / "vecmath.h").read_text()
-    written = {name: float(value) for name, value in re.findall(r"^#define V_(\w+) (-?\d\S*)", header, re.MULTILINE)}
-    table = re.search(r"V_TWO_OVER_PI\[\d+\] = {(.*?)}", header, re.DOTALL)[1].replace("\n", "").strip(" ,")
-    written |= {f"TWO_OVER_PI[{i}]": float(piece) for i, piece in enumerate(table.split(","))}
-    wrong = 0
-    for name, value, comment in constants():
-        if not check:
-            print(f"#define V_{name} {value!r}  /* {comment} */")
-        elif written.get(name) != value:
+    parser.add_argument("--check", action="store_true", help="compare with the headers instead of printing")
+    check, wrong = parser.parse_args().check, 0
+    for header in HEADERS:
+        left = written(header)
+        for constant in header.constants(header.digits):
+            name, value = header.prefix + constant.name, constant.value
+            if isinstance(value, list):
+                line = f"static const double {name}[{len(value)}] = {{{', '.join(literal(v, header) for v in value)}}};"
+            else:
+                line = f"#define {name} {literal(value, header)}"
+            if not check:
+                error = f"relative error 2^{float(mpmath.log(constant.error, 2)):.1f}" if constant.error else "exact"
+                print(f"{line}  /* {constant.meaning}: {error} */")
+            elif left.pop(constant.name, None) != value:
+                wrong += 1
+                print(f"{header.name}: {name} has another value than here: {line}", file=sys.stderr)
+        for name in left if check else ():
             wrong += 1
-            print(f"V_{name} is {written.get(name)} in src/vecmath.h, not {value!r}", file=sys.stderr)
+            print(f"{header.name}: {header.prefix}{name} is not regenerated here", file=sys.stderr)
     return 1 if wrong else 0
 
 

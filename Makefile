@@ -1,6 +1,7 @@
 # make test    all tests, on every implementation that this machine can run
 # make demo    train on handwritten digits, once for each activation
 # make bench   speed beside NumPy, SciPy and PyTorch
+# make bits    the same bits on every instruction set; with gcc-aarch64-linux-gnu and qemu-user on NEON too
 #
 # Each makes its own environment in .venv and installs what it needs there.
 
@@ -9,7 +10,7 @@ VENV := .venv
 RUN := $(abspath $(VENV))/bin/python
 SOURCES := $(wildcard setup.py pyproject.toml README.md src/* pyactx/* pyactx/include/*)
 
-.PHONY: test demo bench clean
+.PHONY: test demo bench bits clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +30,9 @@ demo: $(VENV)/demo.installed
 
 bench: $(VENV)/bench.installed
 	$(RUN) benchmarks/compare.py
+
+bits: $(VENV)/test,dev.installed
+	$(RUN) tools/bits.py
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse results *.egg-info

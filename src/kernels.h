@@ -8,6 +8,7 @@
 #endif
 
 #include "pyactx.h"
+#include "singlemath.h"
 #include "vecmath.h"
 
 #if defined(__clang__)
@@ -33,6 +34,7 @@
 
 #define NO_TERMS
 #define TERM(term, expression) MAYBE_UNUSED const real term = (expression);
+#define PAIR_TERM(term, expression) MAYBE_UNUSED const s_pair term = (expression);
 
 /* The value of parameter k for element i: one for all elements, or (in the "each" loops) one each. */
 #define PARAMETER(k) (each ? params[(k) * n + i] : params[k])
@@ -258,6 +260,7 @@ static void wide(enum shape shape, any_function function, const float *const *in
 /* For float a NATIVE row has loops of its own, and a WIDE one goes through those for double. */
 #define FLOAT_LOOPS_NATIVE(name, parameters, ...) LOOPS(name, f32, float, DECLARE_##parameters, __VA_ARGS__)
 #define FLOAT_LOOPS_WIDE(name, parameters, ...) WIDE_LOOPS(name, COUNT_##parameters)
+#define FLOAT_LOOPS_SINGLE FLOAT_LOOPS_WIDE
 
 #define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
     LOOPS(name, f64, double, DECLARE_##parameters, terms, forward, derivative, EXPRESSION_##output,              \
@@ -292,6 +295,7 @@ static void wide(enum shape shape, any_function function, const float *const *in
     UNIT_LOOPS(name, F, T, parameters, terms, forward, derivative, __VA_ARGS__)
 #define FLOAT_UNIT_NATIVE(name, parameters, ...) UNIT(name, f32, float, DECLARE_##parameters, __VA_ARGS__)
 #define FLOAT_UNIT_WIDE(name, parameters, ...) WIDE_GATED_LOOPS(name##_unit, COUNT_##parameters)
+#define FLOAT_UNIT_SINGLE FLOAT_UNIT_WIDE
 #define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
     UNIT(name, f64, double, DECLARE_##parameters, terms, forward, derivative, GRADIENTS_##parameters)            \
     FLOAT_UNIT_##width(name, parameters, terms, forward, derivative, GRADIENTS_##parameters)
@@ -333,6 +337,56 @@ static void wide(enum shape shape, any_function function, const float *const *in
 #undef F
 #undef ROWS
 
+/* ---- Single rows: float arrays in single precision, at the default parameters ---------------------------------- */
+
+#define SINGLE_LOOPS(name, terms, forward, derivative, output)                                                   \
+    LOOP(name##_single_forward, float, 0, MAP, , INPUT(x), terms, output_y[i] = (forward);)                      \
+    LOOP(name##_single_derivative, float, 0, MAP, , INPUT(x), terms, output_y[i] = (derivative);)                \
+    LOOP(name##_single_backward, float, 0, PRODUCT, , INPUT(grad) INPUT(x), terms,                               \
+         output_y[i] = grad * (derivative);)                                                                     \
+    LOOP(name##_single_backward_from_output, float, 0, PRODUCT_FROM_OUTPUT, , INPUT(grad) INPUT(y), ,            \
+         output_y[i] = grad * (output);)                                                                         \
+    LOOP(name##_single_value_and_derivative, float, 0, PAIR, , INPUT(x), terms,                                  \
+         const real result = (forward); const real slope = (derivative);                                         \
+         output_y[i] = result; output_d[i] = slope;)
+
+/* Whether element i of n, each with parameters of its own, has the defaults. */
+V_INLINE int at_defaults(const float *params, const double *defaults, int count, ptrdiff_t n, ptrdiff_t i)
+{
+    int equal = 1;
+    for (int k = 0; k < count; k++)
+        equal &= params[k * n + i] == (float)defaults[k];
+    return equal;
+}
+
+/* The single loop or the wide one; and where the parameters are arrays, so that n is at most PIECE, the result of either. */
+#define AT_DEFAULTS(name, operation, declarations, arguments)                                                    \
+    MAYBE_UNUSED static void name##_chosen_##operation##_f32 declarations                                        \
+    {                                                                                                            \
+        if (at_defaults(params, name##_defaults, name##_count, 1, 0))                                            \
+            name##_single_##operation arguments;                                                                 \
+        else                                                                                                     \
+            name##_##operation##_f32 arguments;                                                                  \
+    }
+#define AT_DEFAULTS_EACH(name, operation, declarations, inputs)                                                  \
+    MAYBE_UNUSED static void name##_chosen_##operation##_each_f32 declarations                                   \
+    {                                                                                                            \
+        float single[PIECE];                                                                                     \
+        name##_single_##operation(UNPACK inputs, single, n, NULL);                                               \
+        name##_##operation##_each_f32(UNPACK inputs, y, n, params);                                              \
+        for (ptrdiff_t i = 0; i < n; i++)                                                                        \
+            y[i] = at_defaults(params, name##_defaults, name##_count, n, i) ? single[i] : y[i];                  \
+    }
+#define UNPACK(...) __VA_ARGS__
+#define AT_DEFAULTS_MAP(name, operation)                                                                         \
+    AT_DEFAULTS(name, operation, (const float *x, float *y, ptrdiff_t n, const float *params), (x, y, n, params)) \
+    AT_DEFAULTS_EACH(name, operation, (const float *x, float *y, ptrdiff_t n, const float *params), (x))
+#define AT_DEFAULTS_PRODUCT(name, operation)                                                                     \
+    AT_DEFAULTS(name, operation, (const float *g, const float *x, float *y, ptrdiff_t n, const float *params),   \
+                (g, x, y, n, params))                                                                            \
+    AT_DEFAULTS_EACH(name, operation, (const float *g, const float *x, float *y, ptrdiff_t n, const float *params), \
+                     (g, x))
+
 /* ---- The kernel table ----------------------------------------------------------------------------------------- */
 
 #define IF(condition, function) ((condition) ? (function) : NULL)
@@ -358,25 +412,47 @@ static void wide(enum shape shape, any_function function, const float *const *in
 
 #define NONE {0}, {0}, {0}, {0}
 
-#define OPERATIONS(name, output, F)                                                                              \
+#define OPERATIONS(name, output, F) OPERATIONS_(name, output, F)
+#define OPERATIONS_(name, output, F)                                                                             \
     {name##_forward_##F, name##_derivative_##F, name##_backward_##F,                                             \
      IF(HAS_##output, name##_backward_from_output_##F), name##_value_and_derivative_##F, NULL}
-#define EACH_OPERATIONS(name, used, output, F)                                                                   \
+#define EACH_OPERATIONS(name, row, used, output, F) EACH_OPERATIONS_(name, row, used, output, F)
+#define EACH_OPERATIONS_(name, row, used, output, F)                                                             \
     {IF(used, name##_forward_each_##F), IF(used, name##_derivative_each_##F), IF(used, name##_backward_each_##F), \
      IF((used) && HAS_##output, name##_backward_from_output_each_##F), NULL,                                     \
-     IF(used, name##_gradients_each_##F)}
+     IF(used, row##_gradients_each_##F)}
+
+#define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output) ABOUT(name, cost, parameters)
+#include "activations.def"
+#undef ACTIVATION
+
+/* The float loops of single.def, where they are of use: at the default parameters. */
+#ifdef V_FUSED
+#define SINGLE(name, terms, value, slope, output)                                                                \
+    SINGLE_LOOPS(name, terms, value, slope, EXPRESSION_##output)                                                 \
+    AT_DEFAULTS_MAP(name, forward) AT_DEFAULTS_MAP(name, derivative)                                             \
+    AT_DEFAULTS_PRODUCT(name, backward) AT_DEFAULTS_PRODUCT(name, backward_from_output)                          \
+    AT_DEFAULTS(name, value_and_derivative, (const float *x, float *y, float *d, ptrdiff_t n, const float *params), \
+                (x, y, d, n, params))
+#include "single.def"
+#undef SINGLE
+#define FLOAT_NAME_SINGLE(name) name##_chosen
+#else
+#define FLOAT_NAME_SINGLE(name) name
+#endif
+#define FLOAT_NAME_WIDE(name) name
+#define FLOAT_NAME_NATIVE(name) name
 
 #define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
-    ABOUT(name, cost, parameters)                                                                                \
     GRADIENT_LIST(name, parameters, pyactx_product, each_f32, f32)                                               \
     GRADIENT_LIST(name##_unit, parameters, pyactx_gated_gradient, each_f32, f32)                                 \
     GRADIENT_LIST(name, parameters, pyactx_product, each_f64, f64)                                               \
     GRADIENT_LIST(name##_unit, parameters, pyactx_gated_gradient, each_f64, f64)                                 \
     static const pyactx_kernel name##_kernel = {                                                                 \
         HEAD(name, PYACTX_ELEMENTWISE, name),                                                                    \
-        OPERATIONS(name, output, f32), OPERATIONS(name, output, f64),                                            \
-        EACH_OPERATIONS(name, COUNT_##parameters > 0, output, f32),                                              \
-        EACH_OPERATIONS(name, COUNT_##parameters > 0, output, f64), NONE};
+        OPERATIONS(FLOAT_NAME_##width(name), output, f32), OPERATIONS(name, output, f64),                        \
+        EACH_OPERATIONS(FLOAT_NAME_##width(name), name, COUNT_##parameters > 0, output, f32),                                              \
+        EACH_OPERATIONS(name, name, COUNT_##parameters > 0, output, f64), NONE};
 #include "activations.def"
 #undef ACTIVATION
 

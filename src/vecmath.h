@@ -33,6 +33,7 @@
 #define v_square(x) ((x) * (x))
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__aarch64__)
+#define V_FUSED
 /* a b + c.  Max error: 0.5 ULP, without the instruction only where a b is exact.  Range: all. */
 #define v_fma(a, b, c) __builtin_fma((a), (b), (c))
 #else

@@ -140,6 +140,10 @@ def compare_with_reference(activation, parameters=None):
             for e, g in zip(as_tuple(twin(*inputs, **values)), as_tuple(operation(*inputs, **values)), strict=True):
                 bound = 2 * stated[np.dtype(dtype).name] + 1 if stated else 64
                 with np.errstate(all="ignore"):
+                    if operation.operation == "backward" and activation.kind == "elementwise":
+                        # Either rounding is right: once, or first that of the derivative, which may overflow.
+                        twice = inputs[0] * reference.derivative(inputs[1], **values)
+                        e = np.where(np.isinf(twice) & (twice == g), g, e)
                     bound = bound * ulp(np.maximum(np.abs(e), scale).astype(dtype))
                     difference = np.where((e == g) | np.isnan(e) & np.isnan(g), 0, np.abs(e - g) / bound)
                 worst = np.unravel_index(np.argmax(np.where(np.isnan(difference), np.inf, difference)), e.shape)

@@ -345,11 +345,11 @@ V_INLINE float s_share_slope(float z, float scale)
 }
 
 /* x σ(z + low), for x of the sign of z and, where z is below -20, |x| <= |z|.
- * Max error: 0.8 ULP.  Range: -109 <= z.  NaN stays. */
+ * Max error: 0.8 ULP.  Range: -109 <= z.  NaN and ±0 stay. */
 V_INLINE float s_times_share(float x, float z, float low)
 {
     const float value = s_rounded(s_divide((s_pair){x, 0}, s_odds(s_at_most(z, 20), low))) * S_UNIT;
-    return v_where(x > 0x1p80f, x, value);
+    return s_copysign(v_where(x > 0x1p80f, x, value), x);
 }
 
 /* g exp(z)/(1 + exp(z))² where g = far + rest (exp(y) - 1), z = y + log(1/factor), in units of 2^-40: what the derivative
@@ -486,7 +486,8 @@ V_INLINE float s_gelu(float x)
     s_pair denominator = s_plus(1, S_TAIL_SLOPE, (s_pair){a, 0});
     denominator.low = s_fma(S_TAIL_SLOPE_LOW, a, denominator.low);
     const s_ratio bend = s_divide(numerator, denominator);
-    return v_where(x < 0, s_rounded(bend) * -S_UNIT, v_where(x > 14, x, s_less_ratio(x, bend, S_UNIT)));
+    const float negative = s_rounded(bend) * S_UNIT;
+    return s_copysign(v_where(x < 0, negative, v_where(x > 14, x, s_less_ratio(x, bend, S_UNIT))), x);
 }
 
 /* Φ(x) + xφ(x) is Φ(-a) - aφ(a) or 1 less that: (a0 - a) B(a) exp(-a²/2), a0 the root.

@@ -75,19 +75,19 @@
 #define S_TAIL_9 -19913.918f
 #define S_TAIL_10 -59668.56f
 
-#define S_BEND_MIDDLE 0.1953125f
+#define S_BEND_MIDDLE 0.171875f
 
-#define S_BEND_0 0.54552764f
-#define S_BEND_0_LOW 8.2564355e-09f
-#define S_BEND_1 1.6448929f
-#define S_BEND_2 8.232058f
-#define S_BEND_3 27.608564f
-#define S_BEND_4 51.850956f
-#define S_BEND_5 3.2756274f
-#define S_BEND_6 -199.89534f
-#define S_BEND_7 -129.01678f
-#define S_BEND_8 1142.5231f
-#define S_BEND_9 2152.0688f
+#define S_BEND_0 0.51115763f
+#define S_BEND_0_LOW -1.9181105e-08f
+#define S_BEND_1 1.3018557f
+#define S_BEND_2 6.4604225f
+#define S_BEND_3 22.815264f
+#define S_BEND_4 49.90108f
+#define S_BEND_5 29.146204f
+#define S_BEND_6 -163.65715f
+#define S_BEND_7 -300.42236f
+#define S_BEND_8 702.0256f
+#define S_BEND_9 2203.2268f
 
 #define S_ERF_0 0.12837917f
 #define S_ERF_1 -0.37612635f
@@ -110,6 +110,15 @@
 #define S_LOG_1 0.01250673f
 #define S_LOG_2 0.0021876309f
 #define S_LOG_3 0.0005471227f
+
+#define S_TANH_0 -0.33333328f
+#define S_TANH_1 0.13333176f
+#define S_TANH_2 -0.05395094f
+#define S_TANH_3 0.02177562f
+#define S_TANH_4 -0.008574583f
+#define S_TANH_5 0.0030532226f
+#define S_TANH_6 -0.0008249265f
+#define S_TANH_7 0.00011728472f
 
 /* 1.5 * 2^23: adding it to |n| < 2^22 leaves the integer nearest to n in the low bits of the sum. */
 #define S_ROUND 12582912.0f
@@ -245,16 +254,29 @@ typedef struct {
     const float tail = s_fma(n, S_LN2_LOW, -(low));                                                              \
     const float r = high - tail;
 
-/* Max error: 2^-27 of exp.  Range: |x| <= 300, |low| <= 2^-20 |x|.  NaN stays. */
-V_INLINE s_reduced s_reduce(float x, float low)
+/* (exp(r) - 1 - r)/r² */
+V_INLINE float s_exp_polynomial(float r)
 {
-    S_REDUCE_ARGUMENT(x, low)
     float p = S_EXP_4;
     p = s_fma(p, r, S_EXP_3);
     p = s_fma(p, r, S_EXP_2);
     p = s_fma(p, r, S_EXP_1);
-    p = s_fma(p, r, S_EXP_0);
-    return (s_reduced){n_rounding, s_sum(high, s_fma(r * r, p, -tail))};
+    return s_fma(p, r, S_EXP_0);
+}
+
+/* Max error: 2^-27 of exp.  Range: |x| <= 300, |low| <= 2^-20 |x|.  NaN stays. */
+V_INLINE s_reduced s_reduce(float x, float low)
+{
+    S_REDUCE_ARGUMENT(x, low)
+    return (s_reduced){n_rounding, s_sum(high, s_fma(r * r, s_exp_polynomial(r), -tail))};
+}
+
+/* Max error: 2^-25 of exp, with no low part to p.  Range: as before. */
+V_INLINE s_reduced s_reduce_roughly(float x)
+{
+    const float n_rounding = s_fma(x, S_LOG2_E, S_ROUND), n = n_rounding - S_ROUND;
+    const float r = s_fma(n, -S_LN2_LOW, s_fma(n, -S_LN2_HIGH, x));
+    return (s_reduced){n_rounding, {s_fma(r * r, s_exp_polynomial(r), r), 0}};
 }
 
 /* Max error: 2^-27 of exp, and of p itself for n = 0.  Range: as before. */
@@ -411,6 +433,26 @@ V_INLINE float s_gelu_tanh_slope(float x)
     return v_where(x < 0, s_rounded(bend) * 0x1p-40f, s_less_ratio(1, bend, 0x1p-40f));
 }
 
+/* tanh(x): the polynomial x + x³T(x²), and from 1 on 1 - 2/(1 + exp(2|x|)), where one float will do for the quotient.
+ * Max error: 0.9 ULP.  Range: all.  tanh(±0) = ±0, tanh(±inf) = ±1, NaN stays. */
+V_INLINE float s_tanh(float x)
+{
+    const float a = s_at_most(s_abs(x), 10), square = x * x;
+    float t = S_TANH_7;
+    t = s_fma(t, square, S_TANH_6);
+    t = s_fma(t, square, S_TANH_5);
+    t = s_fma(t, square, S_TANH_4);
+    t = s_fma(t, square, S_TANH_3);
+    t = s_fma(t, square, S_TANH_2);
+    t = s_fma(t, square, S_TANH_1);
+    t = s_fma(t, square, S_TANH_0);
+    const float small = s_fma(t * square, x, x);
+    const s_reduced e = s_reduce_roughly(2 * a);
+    const float power = s_power_of_two(e.n_rounding, 0);
+    const float large = 1 - 2 / s_fma(e.p.high, power, power + 1);
+    return s_copysign(v_where(a < 1, small, large), x);
+}
+
 /* ---- Logarithms -------------------------------------------------------------------------------------------------- */
 
 /* log(1 + e) = 2 atanh(e/(2 + e)), as head + head tail, for the pair e, in units of 2^-32, of exp(-|z|). */
@@ -447,11 +489,19 @@ V_INLINE float s_softplus(float z)
 /* ---- The normal distribution ------------------------------------------------------------------------------------- */
 
 /* 1/(a + 4) - middle, and exp(-a²/2) in units of 2^-32: what the tail of the normal distribution is made of. */
-V_INLINE float s_place(float a, float middle)
+V_INLINE s_pair s_place(float a, float middle)
 {
     const s_pair s = {a + 4, (4 - (a + 4)) + a}; /* what is lost matters while a is small */
-    const float w = 1 / s.high;
-    return s_fma(s_fma(-w, s.low, s_fma(-w, s.high, 1)), w, w - middle);
+    const float w = 1 / s.high, rest = s_fma(-w, s.low, s_fma(-w, s.high, 1)), high = w - middle;
+    return (s_pair){high, s_fma(rest, w, (w - high) - middle)};
+}
+
+/* start + v (c1 + v c2), and its slope times what v.high lacks. */
+V_INLINE s_pair s_last_terms(float start, float start_low, s_pair v, float c1, float c2)
+{
+    const float inner = s_fma(c2, v.high, c1);
+    const s_pair sum = s_sum(start, s_fma(inner, v.high, start_low));
+    return (s_pair){sum.high, s_fma(s_fma(c2, v.high, inner), v.low, sum.low)};
 }
 
 V_INLINE s_pair s_gaussian(float a)
@@ -464,7 +514,8 @@ V_INLINE s_pair s_gaussian(float a)
 /* Φ(-a) exp(a²/2) (1 + 2φ(0) a), which is nearly constant. */
 V_INLINE s_pair s_normal_tail(float a)
 {
-    const float v = s_place(a, S_TAIL_MIDDLE);
+    const s_pair place = s_place(a, S_TAIL_MIDDLE);
+    const float v = place.high;
     float p = S_TAIL_10;
     p = s_fma(p, v, S_TAIL_9);
     p = s_fma(p, v, S_TAIL_8);
@@ -474,8 +525,7 @@ V_INLINE s_pair s_normal_tail(float a)
     p = s_fma(p, v, S_TAIL_4);
     p = s_fma(p, v, S_TAIL_3);
     p = s_fma(p, v, S_TAIL_2);
-    p = s_fma(p, v, S_TAIL_1);
-    return s_sum(S_TAIL_0, s_fma(p, v, S_TAIL_0_LOW));
+    return s_last_terms(S_TAIL_0, S_TAIL_0_LOW, place, S_TAIL_1, p);
 }
 
 /* xΦ(x) = max(x, 0) - aΦ(-a), a = |x|.  Max error: 0.9 ULP.  Range: all.  NaN stays. */
@@ -495,7 +545,8 @@ V_INLINE float s_gelu(float x)
 V_INLINE float s_gelu_slope(float x)
 {
     const float a = s_at_most(s_abs(x), 14.75f);
-    const float v = s_place(a, S_BEND_MIDDLE);
+    const s_pair place = s_place(a, S_BEND_MIDDLE);
+    const float v = place.high;
     float p = S_BEND_9;
     p = s_fma(p, v, S_BEND_8);
     p = s_fma(p, v, S_BEND_7);
@@ -504,8 +555,7 @@ V_INLINE float s_gelu_slope(float x)
     p = s_fma(p, v, S_BEND_4);
     p = s_fma(p, v, S_BEND_3);
     p = s_fma(p, v, S_BEND_2);
-    p = s_fma(p, v, S_BEND_1);
-    const s_pair factor = s_sum(S_BEND_0, s_fma(p, v, S_BEND_0_LOW));
+    const s_pair factor = s_last_terms(S_BEND_0, S_BEND_0_LOW, place, S_BEND_1, p);
     s_pair far = s_sum_of_any(S_GELU_ROOT, -a);
     far.low += S_GELU_ROOT_LOW;
     const s_pair bend = s_times(s_times(far, factor), s_gaussian(a));

@@ -19,106 +19,105 @@
 #define S_LN2_HIGH 0.69314575f
 #define S_LN2_LOW 1.4286068e-06f
 
-#define S_EXP_0 0.49999994f
-#define S_EXP_1 0.16666521f
-#define S_EXP_2 0.04166839f
-#define S_EXP_3 0.0083687175f
-#define S_EXP_4 0.001381461f
+#define S_EXP_0 0.49999988f
+#define S_EXP_1 0.16666518f
+#define S_EXP_2 0.04166965f
+#define S_EXP_3 0.008368947f
+#define S_EXP_4 0.0013745326f
 
 #define S_EXPM1_0 0.5f
 #define S_EXPM1_1 0.16666667f
-#define S_EXPM1_2 0.041666355f
-#define S_EXPM1_3 0.008333273f
-#define S_EXPM1_4 0.0013941008f
-#define S_EXPM1_5 0.00019914171f
+#define S_EXPM1_2 0.041666478f
+#define S_EXPM1_3 0.008333191f
+#define S_EXPM1_4 0.0013933693f
+#define S_EXPM1_5 0.00019959324f
 
+#define S_LOG_0 0.083333015f
+#define S_LOG_1 0.012506776f
+#define S_LOG_2 0.0021874933f
+#define S_LOG_3 0.0005472533f
+
+#define S_TANH_0 -0.33333328f
+#define S_TANH_1 0.1333318f
+#define S_TANH_2 -0.053951584f
+#define S_TANH_3 0.02177905f
+#define S_TANH_4 -0.008583467f
+#define S_TANH_5 0.0030652846f
+#define S_TANH_6 -0.00083317613f
+#define S_TANH_7 0.000119528035f
+
+#define S_ERF_0 0.12837917f
+#define S_ERF_1 -0.37612632f
+#define S_ERF_2 0.112836815f
+#define S_ERF_3 -0.026859023f
+#define S_ERF_4 0.005200722f
+#define S_ERF_5 -0.0008144158f
+#define S_ERF_6 8.3922685e-05f
+
+#define S_ERFC_0 0.00017443844f
+#define S_ERFC_1 -1.1295149f
+#define S_ERFC_2 -0.63334435f
+#define S_ERFC_3 -0.108285874f
+#define S_ERFC_4 0.025125196f
+#define S_ERFC_5 -0.004174061f
+#define S_ERFC_6 0.00043525486f
+#define S_ERFC_7 -2.1179074e-05f
+
+#define S_PLACE_MIDDLE 0.171875f
+
+#define S_TAIL_0 0.44175345f
+#define S_TAIL_0_LOW -4.946145e-09f
+#define S_TAIL_1 1.0384175f
+#define S_TAIL_2 0.17864883f
+#define S_TAIL_3 -30.21986f
+#define S_TAIL_4 -206.16629f
+#define S_TAIL_5 -637.3336f
+#define S_TAIL_6 -400.3824f
+#define S_TAIL_7 3384.9492f
+#define S_TAIL_8 6148.2456f
+#define S_TAIL_9 -20091.34f
+#define S_TAIL_10 -60118.508f
+
+#define S_BEND_0 0.51115763f
+#define S_BEND_0_LOW -1.9174516e-08f
+#define S_BEND_1 1.3018557f
+#define S_BEND_2 6.4604225f
+#define S_BEND_3 22.815271f
+#define S_BEND_4 49.90117f
+#define S_BEND_5 29.142921f
+#define S_BEND_6 -163.70305f
+#define S_BEND_7 -300.19373f
+#define S_BEND_8 707.4604f
+#define S_BEND_9 2222.8496f
+
+#define S_TAIL_SLOPE 0.7978846f
+#define S_TAIL_SLOPE_LOW -2.267034e-08f
+#define S_GELU_ROOT 0.75179154f
+#define S_GELU_ROOT_LOW -1.211445e-08f
+#define S_SIXTH 0.16666667f
+#define S_SIXTH_LOW -4.967054e-09f
+#define S_ERF_SLOPE 1.1283792f
+#define S_ERF_SLOPE_LOW -5.8635383e-08f
 #define S_SELU 1.050701f
 #define S_SELU_LOW -3.4792652e-08f
 #define S_SELU_ALPHA 1.7580993f
 #define S_SELU_ALPHA_LOW 2.3296717e-08f
-#define S_SILU_ROOT -1.2784646f
-#define S_SILU_ROOT_LOW 1.29792825e-08f
-#define S_SILU_FACTOR 3.5911217f
-#define S_SILU_FACTOR_LOW -1.9691537e-07f
+#define S_QUICK_GELU 1.702f
+#define S_QUICK_GELU_LOW -2.193451e-08f
 #define S_GELU_LINEAR 1.5957692f
 #define S_GELU_LINEAR_LOW -4.534068e-08f
 #define S_GELU_CUBIC 0.071354814f
 #define S_GELU_CUBIC_LOW 2.3988325e-09f
-#define S_QUICK_GELU 1.702f
-#define S_QUICK_GELU_LOW -2.193451e-08f
+#define S_SILU_ROOT -1.2784646f
+#define S_SILU_ROOT_LOW 1.29792825e-08f
+#define S_SILU_FACTOR 3.5911217f
+#define S_SILU_FACTOR_LOW -1.9691538e-07f
 #define S_GELU_TANH_ROOT -0.75246143f
 #define S_GELU_TANH_ROOT_LOW 1.1339628e-08f
 #define S_GELU_TANH_SQUARE 0.56619817f
 #define S_GELU_TANH_SQUARE_LOW 2.1520046e-08f
 #define S_GELU_TANH_FACTOR 3.4251833f
 #define S_GELU_TANH_FACTOR_LOW -3.9420445e-07f
-#define S_GELU_ROOT 0.75179154f
-#define S_GELU_ROOT_LOW -1.211445e-08f
-#define S_TAIL_SLOPE 0.7978846f
-#define S_TAIL_SLOPE_LOW -2.267034e-08f
-#define S_SIXTH 0.16666667f
-#define S_SIXTH_LOW -4.967054e-09f
-#define S_ERF_SLOPE 1.1283792f
-#define S_ERF_SLOPE_LOW -5.8635383e-08f
-#define S_TAIL_MIDDLE 0.171875f
-
-#define S_TAIL_0 0.44175345f
-#define S_TAIL_0_LOW -4.7103894e-09f
-#define S_TAIL_1 1.0384175f
-#define S_TAIL_2 0.17864762f
-#define S_TAIL_3 -30.219862f
-#define S_TAIL_4 -206.16537f
-#define S_TAIL_5 -637.329f
-#define S_TAIL_6 -400.5997f
-#define S_TAIL_7 3383.174f
-#define S_TAIL_8 6161.933f
-#define S_TAIL_9 -19913.918f
-#define S_TAIL_10 -59668.56f
-
-#define S_BEND_MIDDLE 0.171875f
-
-#define S_BEND_0 0.51115763f
-#define S_BEND_0_LOW -1.9181105e-08f
-#define S_BEND_1 1.3018557f
-#define S_BEND_2 6.4604225f
-#define S_BEND_3 22.815264f
-#define S_BEND_4 49.90108f
-#define S_BEND_5 29.146204f
-#define S_BEND_6 -163.65715f
-#define S_BEND_7 -300.42236f
-#define S_BEND_8 702.0256f
-#define S_BEND_9 2203.2268f
-
-#define S_ERF_0 0.12837917f
-#define S_ERF_1 -0.37612635f
-#define S_ERF_2 0.11283715f
-#define S_ERF_3 -0.026860509f
-#define S_ERF_4 0.005203859f
-#define S_ERF_5 -0.00081756397f
-#define S_ERF_6 8.513105e-05f
-
-#define S_ERFC_0 0.0001705506f
-#define S_ERFC_1 -1.1294951f
-#define S_ERFC_2 -0.6333867f
-#define S_ERFC_3 -0.1082366f
-#define S_ERFC_4 0.025091484f
-#define S_ERFC_5 -0.004160522f
-#define S_ERFC_6 0.0004323019f
-#define S_ERFC_7 -2.0909456e-05f
-
-#define S_LOG_0 0.08333302f
-#define S_LOG_1 0.01250673f
-#define S_LOG_2 0.0021876309f
-#define S_LOG_3 0.0005471227f
-
-#define S_TANH_0 -0.33333328f
-#define S_TANH_1 0.13333176f
-#define S_TANH_2 -0.05395094f
-#define S_TANH_3 0.02177562f
-#define S_TANH_4 -0.008574583f
-#define S_TANH_5 0.0030532226f
-#define S_TANH_6 -0.0008249265f
-#define S_TANH_7 0.00011728472f
 
 /* 1.5 * 2^23: adding it to |n| < 2^22 leaves the integer nearest to n in the low bits of the sum. */
 #define S_ROUND 12582912.0f
@@ -489,11 +488,11 @@ V_INLINE float s_softplus(float z)
 /* ---- The normal distribution ------------------------------------------------------------------------------------- */
 
 /* 1/(a + 4) - middle, and exp(-a²/2) in units of 2^-32: what the tail of the normal distribution is made of. */
-V_INLINE s_pair s_place(float a, float middle)
+V_INLINE s_pair s_place(float a)
 {
     const s_pair s = {a + 4, (4 - (a + 4)) + a}; /* what is lost matters while a is small */
-    const float w = 1 / s.high, rest = s_fma(-w, s.low, s_fma(-w, s.high, 1)), high = w - middle;
-    return (s_pair){high, s_fma(rest, w, (w - high) - middle)};
+    const float w = 1 / s.high, rest = s_fma(-w, s.low, s_fma(-w, s.high, 1)), high = w - S_PLACE_MIDDLE;
+    return (s_pair){high, s_fma(rest, w, (w - high) - S_PLACE_MIDDLE)};
 }
 
 /* start + v (c1 + v c2), and its slope times what v.high lacks. */
@@ -514,7 +513,7 @@ V_INLINE s_pair s_gaussian(float a)
 /* Φ(-a) exp(a²/2) (1 + 2φ(0) a), which is nearly constant. */
 V_INLINE s_pair s_normal_tail(float a)
 {
-    const s_pair place = s_place(a, S_TAIL_MIDDLE);
+    const s_pair place = s_place(a);
     const float v = place.high;
     float p = S_TAIL_10;
     p = s_fma(p, v, S_TAIL_9);
@@ -545,7 +544,7 @@ V_INLINE float s_gelu(float x)
 V_INLINE float s_gelu_slope(float x)
 {
     const float a = s_at_most(s_abs(x), 14.75f);
-    const s_pair place = s_place(a, S_BEND_MIDDLE);
+    const s_pair place = s_place(a);
     const float v = place.high;
     float p = S_BEND_9;
     p = s_fma(p, v, S_BEND_8);

@@ -1,7 +1,9 @@
-"""Regenerate the constants of the vocabularies: src/vecmath.h.
+"""Regenerate the constants of the vocabularies: src/vecmath.h and src/singlemath.h.
 
-Each polynomial is the minimax one for the relative error of the function it serves (Remez' exchange at 60
-digits), its coefficients then rounded; the error printed is measured with the rounded coefficients.
+Each polynomial is fitted to the function it serves in relative error, at 60 digits: for doubles the minimax one (Remez'
+exchange), its coefficients then rounded; for floats, whose rounding would cost more than the fit, by least squares over
+Chebyshev's nodes, one coefficient rounded after the other and the rest fitted anew.  The error printed is measured with
+the rounded coefficients.
 
     python tools/coefficients.py            # prints every constant and the error it leaves
     python tools/coefficients.py --check    # exits 1 if a header has other digits, a constant more or one less
@@ -176,6 +178,92 @@ def sine():
     return target, weight, mpf(0), (mpmath.pi / 4) ** 2 * mpf("1.0001"), 7
 
 
+# ---- Problems of singlemath.h ----------------------------------------------------------------------------------------
+
+
+def exponential_of_single():
+    """exp(r) = 1 + r + r^2 P(r) on |r| <= ln(2)/2, relative to exp."""
+    target, weight, low, high, _ = exponential()
+    return target, lambda r: r**2 / mpmath.exp(r), low, high, 4
+
+
+def exponential_less_1_of_single():
+    """expm1(r) = r + r^2 P(r) on |r| <= ln(2)/2."""
+    target, weight, low, high, _ = exponential()
+    return target, weight, low, high, 5
+
+
+def area_tangent():
+    """log(1+e) = s (1 + s^2 L(s^2)), s = 2e/(2+e), for 0 <= e <= 1."""
+
+    def target(z):
+        if z < mpf("1e-20"):
+            return mpf(1) / 12
+        s = mpmath.sqrt(z) / 2
+        return (mpmath.atanh(s) / s - 1) / z
+
+    return target, lambda z: z / (1 + z * target(z)), mpf(0), mpf(4) / 9 * mpf("1.0001"), 3
+
+
+def hyperbolic_tangent():
+    """tanh(x) = x + x^3 T(x^2) on |x| <= 1."""
+
+    def target(z):
+        if z < mpf("1e-18"):
+            return -mpf(1) / 3 + 2 * z / 15
+        x = mpmath.sqrt(z)
+        return (mpmath.tanh(x) / x - 1) / z
+
+    return target, lambda z: z / (1 + z * target(z)), mpf(0), mpf(1), 7
+
+
+def error_function_of_single():
+    """erf(x) = x + x E(x^2) on |x| <= 0.9."""
+    target, weight, low, _, _ = error_function()
+    return target, weight, low, mpf("0.9") ** 2, 6
+
+
+def complementary_error_function():
+    """1 - erf(a) = exp(C(a)) on 0.9 <= a <= 4, in absolute error."""
+    return lambda a: mpmath.log(mpmath.erfc(a)), mpmath.erfc, mpf("0.9"), mpf(4), 7
+
+
+SINGLE_MIDDLE = mpf("0.171875")
+SINGLE_FAR = mpf("14.75")  # beyond which a value of gelu is 0 in float32
+
+
+def scaled_tail(a):
+    return mpmath.erfc(a / mpmath.sqrt(2)) * mpmath.exp(a * a / 2) / 2
+
+
+def of_place(function, degree):
+    """Return the problem of a function of a, as a polynomial in 1/(a + 4) - middle for 0 <= a <= 14.75."""
+
+    def target(v):
+        return function(1 / (v + SINGLE_MIDDLE) - 4)
+
+    return target, lambda v: 1 / target(v), 1 / (SINGLE_FAR + 4) - SINGLE_MIDDLE, mpf("0.25") - SINGLE_MIDDLE, degree
+
+
+def normal_tail_of_single():
+    """Phi(-a) exp(a^2/2) (1 + 2 phi(0) a)."""
+    return of_place(lambda a: scaled_tail(a) * (1 + 2 * DENSITY_AT_0 * a), 10)
+
+
+def bend_of_gelu():
+    """(Phi(-a) exp(a^2/2) - phi(0) a)/(root - a)."""
+
+    def function(a):
+        if abs(a - GELU_ROOT) < mpf("1e-15"):
+            a += mpf("1e-15")
+        return (scaled_tail(a) - DENSITY_AT_0 * a) / (GELU_ROOT - a)
+
+    return of_place(function, 9)
+
+
+GELU_ROOT = mpmath.findroot(lambda a: scaled_tail(a) - DENSITY_AT_0 * a, mpf("0.75"))  # of -gelu'(-a)
+
+
 # ---- Headers ---------------------------------------------------------------------------------------------------------
 
 
@@ -226,6 +314,35 @@ def polynomial(name, problem, digits):
     return [Constant(f"{name}_{power}", c, error, f"of {meaning}") for power, c in enumerate(coefficients)]
 
 
+def fitted(name, problem, digits, two_numbers_first=False):
+    """Return the coefficients that solve a problem, each rounded before the ones after it are fitted."""
+    target, weight, low, high, degree = problem()
+    middle, radius, count = (low + high) / 2, (high - low) / 2, 200
+    nodes = [middle - radius * mpmath.cos(mpmath.pi * (i + mpf(1) / 2) / count) for i in range(count)]
+    scale = max(abs(low), abs(high))
+    rows = [[weight(x) * (x / scale) ** power for power in range(degree + 1)] for x in nodes]
+    rest = [weight(x) * target(x) for x in nodes]
+    meaning, coefficients, exact = re.split(r",| on ", problem.__doc__)[0].rstrip("."), [], []
+    for power in range(degree + 1):
+        normal = mpmath.matrix([[mpmath.fsum(row[i] * row[j] for row in rows) for j in range(power, degree + 1)]
+                                for i in range(power, degree + 1)])
+        right = mpmath.matrix([mpmath.fsum(row[i] * r for row, r in zip(rows, rest, strict=True))
+                               for i in range(power, degree + 1)])
+        exact.append(mpmath.lu_solve(normal, right)[0] / scale**power)
+        value = mpf(rounded(exact[power], digits))
+        if power == 0 and two_numbers_first:
+            value += rounded(exact[0] - value, digits)
+        coefficients.append(value)
+        rest = [r - row[power] * value * scale**power for row, r in zip(rows, rest, strict=True)]
+    grid = [low + (high - low) * i / 4000 for i in range(1, 4001)]
+    error = max(weight(x) * abs(mpmath.polyval(coefficients[::-1], x) - target(x)) for x in grid)
+    for power, value in enumerate(coefficients):
+        high = rounded(value, digits)
+        yield Constant(f"{name}_{power}", high, error, f"of {meaning}")
+        if value != high:
+            yield Constant(f"{name}_{power}_LOW", float(value - high), error, f"of {meaning}")
+
+
 def two_over_pi():
     """Return 2/pi in pieces of 24 bits, times 2^120, after three zeros: as many as the largest double needs."""
     with mpmath.workprec(1300):
@@ -263,7 +380,49 @@ def constants_of_vecmath(digits=53):
         yield from polynomial(name, problem, digits)
 
 
-HEADERS = [Header("vecmath.h", "V_", 53, constants_of_vecmath)]
+def constants_of_singlemath(digits=24):
+    log2, pi = mpmath.log(2), mpmath.pi
+    high = leading(log2, 16)
+    yield number("LOG2_E", 1 / log2, "1 / ln 2", digits)
+    yield Constant("LN2_HIGH", float(high), abs(high / log2 - 1), "ln 2 to 16 bits: n LN2_HIGH is exact for |n| < 2^8")
+    yield number("LN2_LOW", log2 - high, "ln 2, less LN2_HIGH", digits)
+    yield number("ROUND", mpf(1.5) * 2**23, "1.5 * 2^23: the last digit of the sum with it is that of 1", digits)
+    yield number("UNIT", mpf(2) ** -32, "2^-32: 1 + exp(109), times it, is finite", digits)
+    for name, problem in (("EXP", exponential_of_single), ("EXPM1", exponential_less_1_of_single), ("LOG", area_tangent),
+                          ("TANH", hyperbolic_tangent), ("ERF", error_function_of_single),
+                          ("ERFC", complementary_error_function)):
+        yield from fitted(name, problem, digits)
+    yield number("PLACE_MIDDLE", SINGLE_MIDDLE, "of the interval of 1 / (a + 4), a little to the right", digits)
+    yield from fitted("TAIL", normal_tail_of_single, digits, two_numbers_first=True)
+    yield from fitted("BEND", bend_of_gelu, digits, two_numbers_first=True)
+    yield from two_numbers("TAIL_SLOPE", 2 * DENSITY_AT_0, "2 phi(0)", digits)
+    yield from two_numbers("GELU_ROOT", GELU_ROOT, "where -gelu'(-a) is 0", digits)
+    yield from two_numbers("SIXTH", mpf(1) / 6, "1 / 6", digits)
+    yield from two_numbers("ERF_SLOPE", 2 / mpmath.sqrt(pi), "2 / sqrt(pi)", digits)
+    scale, alpha = mpf("1.0507009873554804934193349852946"), mpf("1.6732632423543772848170429916717")
+    yield from two_numbers("SELU", scale, "the scale of selu", digits)
+    yield from two_numbers("SELU_ALPHA", scale * alpha, "times its alpha", digits)
+    yield from two_numbers("QUICK_GELU", mpf("1.702"), "the slope of quick_gelu", digits)
+    linear = 2 * mpmath.sqrt(2 / pi)
+    cubic = linear * mpf("0.044715")
+    yield from two_numbers("GELU_LINEAR", linear, "2 sqrt(2 / pi)", digits)
+    yield from two_numbers("GELU_CUBIC", cubic, "0.044715 times that", digits)
+    # The factors, 1/exp at the roots, have a bit to spare for the sum with a power of two.
+    root = mpmath.findroot(lambda z: 1 + z + mpmath.exp(z), mpf("-1.28"))
+    yield from two_numbers("SILU_ROOT", root, "where silu' is 0", digits)
+    yield from two_numbers("SILU_FACTOR", mpmath.exp(-root), "exp(-SILU_ROOT)", digits - 2)
+
+    def argument(x):
+        return x * (linear + cubic * x**2)
+
+    root = mpmath.findroot(lambda x: 1 + argument(x) + mpmath.exp(argument(x)) + 2 * cubic * x**3, mpf("-0.75"))
+    yield from two_numbers("GELU_TANH_ROOT", root, "where gelu_tanh' is 0", digits)
+    yield from two_numbers("GELU_TANH_SQUARE", root**2, "its square", digits)
+    yield from two_numbers("GELU_TANH_FACTOR", mpmath.exp(-argument(root)), "1 / exp there", digits - 2)
+
+
+HEADERS = [Header("vecmath.h", "V_", 53, constants_of_vecmath),
+           Header("singlemath.h", "S_", 24, constants_of_singlemath)]
 
 
 def literal(value, header):

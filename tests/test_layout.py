@@ -5,7 +5,7 @@
 
 import numpy as np
 import pytest
-from conftest import builtin, every_implementation
+from conftest import best_compiled, builtin, every_implementation
 
 from pyactx import testing
 from pyactx._definition import BOOK
@@ -47,14 +47,86 @@ def test_every_length_and_offset(activations, implementation, name, dtype):
                     assert [g.tobytes() for g in got] == [w[part].tobytes() for w in whole], (operation.label, part)
 
 
+def memory(size):
+    """Return so many bytes from a multiple of 64 on."""
+    raw = np.empty(size + 64, np.uint8)
+    return raw[-raw.ctypes.data % 64 :][:size]
+
+
+def repeated(x, n=4000):
+    array = memory(n * x.itemsize).view(x.dtype)
+    array[...] = np.resize(x, n)
+    return array
+
+
+def at_byte(x, offset):
+    """Return a copy that begins so many bytes after a multiple of 64."""
+    copy = np.ndarray(x.shape, x.dtype, memory(x.nbytes + 64), offset % 64)
+    copy[...] = x
+    return copy
+
+
+def check_bits(operation, what, expected, got):
+    """As testing.same_bits, and quick where NaN has the same bits too."""
+    expected, got = testing.as_tuple(expected), testing.as_tuple(got)
+    if [e.tobytes() for e in expected] != [g.tobytes() for g in got]:
+        testing.same_bits(operation, what, expected, got)
+
+
+@best_compiled
+@pointwise
+def test_each_element_as_if_by_itself(activations, name, dtype):
+    """Lengths 0 to 200 at all offsets to others, at offsets in bytes, and with gaps; all operations."""
+    activation = activations[name]
+    defaults = testing.values_of(activation, None)
+    generator = np.random.default_rng(31)
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, np.finfo(dtype).smallest_subnormal]
+    arrays = [np.concatenate([generator.normal(size=245) * 10, generator.permutation(special)]).astype(dtype)
+              for _ in range(3)]
+    parameters = {p: generator.uniform(0.25, 1.5, 251).astype(dtype) for p in BOOK[name].parameters}
+    offsets = 64 // np.dtype(dtype).itemsize
+    for turn, operation in enumerate(activation.operations()):
+        for varying in ({}, parameters) if parameters else ({},):
+            inputs = [*arrays[: len(operation.inputs)], *varying.values()]
+
+            def call(inputs, operation=operation, varying=varying, **out):
+                given = dict(zip(varying, inputs[len(operation.inputs) :]))
+                return testing.as_tuple(operation(*inputs[: len(operation.inputs)], **{**defaults, **given}, **out))
+
+            alone = zip(*(call([x[i : i + 1] for x in inputs]) for i in range(251)))
+            expected, whole = [repeated(np.concatenate(result)) for result in alone], list(map(repeated, inputs))
+            targets = [repeated(np.ones(1, dtype), 300) for _ in expected]
+            for n in range(201):
+                for offset in range(offsets) if not varying else (n % offsets,):
+                    place, to = slice(offset, offset + n), (offset + n + turn) % offsets
+                    out = tuple(target[to : to + n] for target in targets)
+                    for target in targets:
+                        target.fill(7)
+                    call([x[place] for x in whole], out=out[0] if len(out) == 1 else out)
+                    check_bits(operation, f"{n} at {offset} to {to}", tuple(e[place] for e in expected), out)
+                    if any(np.count_nonzero(target != 7) > n for target in targets):
+                        raise AssertionError(f"{operation.label}: writes beyond {n} at {to}")
+                offset, step = 5 * n + turn, (1, 3, -1)[n % 3]
+                place = slice(offset, offset + n * step, step) if step > 0 else slice(offset + n, offset, step)
+                parts = [at_byte(x[place], offset) if n % 4 == 0 else x[place] for x in whole]
+                check_bits(operation, f"at {place}", tuple(e[place] for e in expected), call(parts))
+
+
 def test_rows_do_not_depend_on_their_place(axiswise, implementation, dtype):
-    for n in (*range(1, 40), 255, 256, 257, 1000) if implementation.compiled else (1, 2, 3, 8, 17, 257):
-        x = (np.random.default_rng(n).normal(size=(5, n)) * 10).astype(dtype)
-        whole = axiswise(x)
-        for row in range(5):
-            assert same(axiswise(x[row]), whole[row])
-            assert same(axiswise(x[row, ::-1][::-1]), whole[row])
-            assert same(axiswise(np.repeat(x[row], 3)[::3]), whole[row])
+    values = testing.values_of(axiswise, None)
+    for n in (*range(1, 67), 255, 256, 257, 1000) if implementation.compiled else (1, 2, 3, 17, 257):
+        for operation in axiswise.operations():
+            inputs = testing.inputs_of(axiswise, operation, np.dtype(dtype), values, (5, n))
+            whole = operation(*inputs, **values)
+            columns = operation(*(x.T.copy().T for x in inputs), **values)
+            check_bits(operation, f"of columns of {n}", whole, columns)
+            for row in range(5) if implementation.compiled else (4,):
+                rows = [x[row] for x in inputs]
+                arranged = [rows, [x[::-1].copy()[::-1] if x.ndim else x for x in rows],
+                            [np.repeat(x, 3)[::3] if x.ndim else x for x in rows],
+                            [at_byte(x, n + row) if x.ndim else x for x in rows]]
+                for part in arranged[:: 1 if n < 8 or row == 4 else 3]:
+                    check_bits(operation, f"of row {row} of {n} alone", whole[row], operation(*part, **values))
 
 
 # ---- Axes ------------------------------------------------------------------------------------------------------------

@@ -61,19 +61,19 @@ def compiled(module, platform, compiler, folder):
 
 
 def programs(folder, wanted):
-    """Yield (instruction set, command) for those that can be run here, best first."""
+    """Yield (instruction set, command) for those that are wanted and can be run here, best first."""
     platform, compiler = sysconfig.get_platform(), shlex.split(os.environ.get("CC", "cc"))
     modules = [name.removeprefix("pyactx._kernels_") for name in extensions(platform) if "._kernels_" in name]
     on_arm = machine() in ("aarch64", "arm64")
     for module in reversed(modules):
         name = "neon" if on_arm else module
-        if name in wanted:
+        if not wanted or name in wanted:
             program = compiled(module, platform, compiler, folder)
             if subprocess.run([program, "1", "nothing"], check=False).returncode == NOT_ON_THIS_PROCESSOR:
                 print(f"{name}: not on this processor", file=sys.stderr)
             else:
                 yield name, [program]
-    if "neon" in wanted and not on_arm:
+    if (not wanted or "neon" in wanted) and not on_arm:
         missing = [name for name in (EMULATOR, CROSS_COMPILER) if not shutil.which(name)]
         if missing:
             print(f"neon: needs {' and '.join(missing)}", file=sys.stderr)
@@ -123,12 +123,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help='such as "gelu* forward float32"')
     parser.add_argument("--step", type=int, default=4001, help="take one float32 bit pattern in so many")
-    parser.add_argument("--sets", default="avx512,avx2,baseline,neon", help="instruction sets (%(default)s)")
+    parser.add_argument("--sets", help="instruction sets, such as avx512,avx2; by default all")
     options = parser.parse_args()
     os.chdir(ROOT)
     found, commands = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, command in programs(Path(folder), options.sets.split(",")):
+        for name, command in programs(Path(folder), options.sets and options.sets.split(",")):
             start = time.monotonic()
             found[name], commands[name] = hashes(command, options.step, options.patterns), command
             print(f"{name}: {len(found[name])} operations in {time.monotonic() - start:.0f} s", file=sys.stderr)

@@ -55,8 +55,7 @@ def compiled(module, platform, compiler, folder):
         include = [f"-I{path}" for path in extension.include_dirs]
         subprocess.run([*compiler, *extension.extra_compile_args, *include, "-c", *source, "-o", f"{program}.{part}"],
                        input=KERNELS.format(module.upper()), text=True, check=True)
-    static = ["-static"] if platform == EMULATED else []
-    subprocess.run([*compiler, *static, f"{program}.kernels", f"{program}.sweep", "-lm", "-o", program], check=True)
+    subprocess.run([*compiler, f"{program}.kernels", f"{program}.sweep", "-lm", "-o", program], check=True)
     return program
 
 
@@ -78,7 +77,7 @@ def programs(folder, wanted):
         if missing:
             print(f"neon: needs {' and '.join(missing)}", file=sys.stderr)
         else:
-            yield "neon", [EMULATOR, compiled("baseline", EMULATED, [CROSS_COMPILER], folder)]
+            yield "neon", [EMULATOR, compiled("baseline", EMULATED, [CROSS_COMPILER, "-static"], folder)]
 
 
 def hashes(command, step, patterns):

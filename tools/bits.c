@@ -4,8 +4,8 @@
  *     bits STEP -v [PATTERN]...   and before it a line for each element: inputs = results, parameters
  *
  * Elementwise and gated kernels get what is special, one float32 bit pattern in STEP and as many doubles; those of rows
- * get rows of many lengths; each with its defaults, with other numbers and with arrays for parameters.  The inputs are
- * made of bits, so that they are the same on every machine.
+ * get rows of many lengths; each with its defaults, with other numbers and with arrays for parameters, these from one
+ * pattern in 256 at most.  The inputs are made of bits, so that they are the same on every machine.
  */
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -34,7 +34,7 @@ typedef union {
 } array;
 
 static array arrays[MAX_ARRAYS], params;
-static uint64_t step, hash;
+static uint64_t step, spacing, hash; /* spacing: the step with the parameters at hand */
 static int verbose;
 
 /* ---- Inputs -------------------------------------------------------------------------------------------------- */
@@ -86,7 +86,7 @@ static double usual_or_special(uint64_t bits, int lowest)
 
 static uint64_t sweep_size(void)
 {
-    return SPECIALS + (((uint64_t)1 << 32) + step - 1) / step;
+    return SPECIALS + (((uint64_t)1 << 32) + spacing - 1) / spacing;
 }
 
 /* Element i of the sweep.  Of doubles every other one is of any size. */
@@ -95,7 +95,7 @@ static double swept(uint64_t i, int is_double)
     if (i < SPECIALS)
         return special(i);
     if (!is_double)
-        return float_of((uint32_t)((i - SPECIALS) * step));
+        return float_of((uint32_t)((i - SPECIALS) * spacing));
     const uint64_t bits = random_bits(0, i);
     return i % 2 ? double_of(bits) : usual(bits, -10);
 }
@@ -224,6 +224,7 @@ static void sweep(const pyactx_kernel *kernel, enum operation operation, int k, 
     for (int setting = DEFAULTS; setting <= (kernel->n_params ? ARRAYS : DEFAULTS); setting++) {
         work w = {.kernel = kernel, .operation = operation, .parameter = k, .is_double = is_double,
                   .each = setting == ARRAYS, .params = &params};
+        spacing = setting == DEFAULTS || step > 256 ? step : 256;
         for (int a = 0; a < MAX_ARRAYS; a++)
             w.arrays[a] = &arrays[a];
         if (w.each ? has_rows(kernel) || !has_each(kernel, operation) : needs_each(kernel, operation))

@@ -12,6 +12,7 @@ def elementwise(function, arguments=1):
 
 exp, expm1, tanh = elementwise(mpmath.exp), elementwise(mpmath.expm1), elementwise(mpmath.tanh)
 sin, cos, erf = elementwise(mpmath.sin), elementwise(mpmath.cos), elementwise(mpmath.erf)
+erfc = elementwise(lambda x: mpmath.erfc(min(x, 2**100)))  # without gmpy2 mpmath fails for larger numbers
 sqrt = elementwise(lambda x: mpmath.sqrt(x) if x >= 0 else mpmath.nan)
 hypot = elementwise(mpmath.hypot, 2)
 log = elementwise(lambda x: mpmath.log(x) if x >= 0 else mpmath.nan)
@@ -72,7 +73,7 @@ def normal_pdf(x, factor=1):
 
 
 def normal_cdf(x, factor=1):
-    return factor * elementwise(mpmath.erfc)(-x / mpmath.sqrt(2)) / 2
+    return factor * erfc(-x / mpmath.sqrt(2)) / 2
 
 
 def exp_difference(a, b):

@@ -1,7 +1,8 @@
-# make test    all tests, on every implementation that this machine can run
-# make demo    train on handwritten digits, once for each activation
-# make bench   speed beside NumPy, SciPy and PyTorch
-# make bits    the same bits on every instruction set; with gcc-aarch64-linux-gnu and qemu-user on NEON too
+# make test      all tests, on every implementation that this machine can run
+# make demo      train on handwritten digits, once for each activation
+# make bench     speed beside NumPy, SciPy and PyTorch
+# make accuracy  errors in units in the last place, beside PyTorch, JAX and SciPy
+# make bits      the same bits on every instruction set; with gcc-aarch64-linux-gnu and qemu-user on NEON too
 #
 # Each makes its own environment in .venv and installs what it needs there.
 
@@ -10,7 +11,7 @@ VENV := .venv
 RUN := $(abspath $(VENV))/bin/python
 SOURCES := $(wildcard setup.py pyproject.toml README.md src/* pyactx/* pyactx/include/*)
 
-.PHONY: test demo bench bits clean
+.PHONY: test demo bench accuracy bits clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +34,9 @@ bench: $(VENV)/bench.installed
 
 bits: $(VENV)/test,dev.installed
 	$(RUN) tools/bits.py
+
+accuracy: $(VENV)/accuracy,peers.installed
+	$(RUN) benchmarks/accuracy.py --markdown
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse results *.egg-info

@@ -270,8 +270,7 @@ int64_t judge(int32_t which, const double *values, const format *dtype, int32_t 
         number truth = about->value(exactly(x[i]), parameters);
         real unit = unit_of(truth.value, f), counted = unit;
         real uncertainty = fabs(truth.value) - truth.error >= overflow ? 0 : truth.error / unit;
-        bool known = !isfinite(x[i]) || uncertainty <= 1 / (real)32;
-        if (isnan(truth.value)) known = !isfinite(x[i]) || truth.error == 0;
+        bool known = isnan(truth.value) ? truth.error == 0 : uncertainty <= 1 / (real)32;
         if (count_terms && about->terms) {
             real terms = fabs(about->terms(exactly(x[i]), parameters).value);
             if (fabs(truth.value) < terms / 8 && beside_root(about, x[i], parameters)) counted = unit_of(terms, f);
@@ -297,7 +296,7 @@ int64_t judge(int32_t which, const double *values, const format *dtype, int32_t 
             known &= isinf(error) || uncertainty == 0 || fabs(beyond_half) > uncertainty;
             errors[c] = distance / counted;
         }
-        if (!known) {
+        if (!known && isfinite(x[i])) { /* mpmath has no limits to tell at an infinity */
             doubtful[doubts++] = i;
             continue;
         }

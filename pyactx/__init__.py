@@ -10,6 +10,7 @@ array([0., 0., 1.], dtype=float32)
 
 from pyactx import ufuncs
 from pyactx._config import show_config
+from pyactx._pool import clear_pool, get_pool_limit, set_pool_limit
 from pyactx._registry import get, names, register, registry, unregister
 from pyactx._threads import get_num_threads, set_num_threads, threads
 from pyactx._version import __version__
@@ -27,13 +28,16 @@ __all__ = [
     "Properties",
     "UnknownActivationError",
     "__version__",
+    "clear_pool",
     "get",
     "get_include",
     "get_num_threads",
+    "get_pool_limit",
     "names",
     "register",
     "registry",
     "set_num_threads",
+    "set_pool_limit",
     "show_config",
     "threads",
     "ufuncs",

@@ -1,6 +1,9 @@
 from typing import Any, Literal, overload
 
 from pyactx import ufuncs as ufuncs
+from pyactx._pool import clear_pool as clear_pool
+from pyactx._pool import get_pool_limit as get_pool_limit
+from pyactx._pool import set_pool_limit as set_pool_limit
 from pyactx._registry import Registry
 from pyactx._threads import get_num_threads as get_num_threads
 from pyactx._threads import set_num_threads as set_num_threads

@@ -4,13 +4,13 @@ import sys
 
 import numpy as np
 
-from pyactx import _threads
+from pyactx import _pool, _threads
 from pyactx._implementation import implementation
 from pyactx._registry import registry
 
 
 def show_config(mode="stdout"):
-    """Show how pyactx is set up: implementation, instruction set, OpenMP, threads and plugins.
+    """Show how pyactx is set up: implementation, instruction set, OpenMP, threads, memory and plugins.
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ def show_config(mode="stdout"):
         "openmp": {"available": failure is None, "reason": failure},
         "threads": {"number": _threads.get_num_threads(), "source": _threads.source,
                     "forked_child": implementation.driver.is_forked_child()},
+        "pool": {"limit": _pool.get_pool_limit(), "source": _pool.source, "idle": implementation.driver.get_pool_idle(),
+                 "reason": implementation.driver.no_pool()},
         "plugins": registry.plugins(),
         "numpy": np.__version__,
         "python": sys.version.split()[0],

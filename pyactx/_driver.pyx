@@ -10,11 +10,12 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Malloc
 from cpython.object cimport PyObject
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.math cimport isnan
 from libc.stddef cimport ptrdiff_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport strcpy
 
 cimport numpy as cnp
 
@@ -42,6 +43,18 @@ cdef extern from "floating_point.h" nogil:
     environment environment_enter() noexcept
     void environment_leave(environment) noexcept
 
+cdef extern from "pool.h" nogil:
+    const ptrdiff_t POOL_SMALLEST
+    void *pool_malloc(void *, size_t) noexcept
+    void *pool_calloc(void *, size_t, size_t) noexcept
+    void *pool_realloc(void *, void *, size_t) noexcept
+    void pool_free(void *, void *, size_t) noexcept
+    int watch_fork_of_pool() noexcept
+    void clear_memory "clear_pool"() noexcept
+    void set_limit "set_pool_limit"(size_t) noexcept
+    size_t pool_limit
+    size_t pool_idle
+
 cdef extern from "threads.h" nogil:
     int watch_fork() noexcept
     int thread_limit() noexcept
@@ -64,7 +77,7 @@ OPERATIONS = ("forward", "derivative", "backward", "backward_from_output", "valu
 
 # ---- Threads ---------------------------------------------------------------------------------------------------------
 
-if watch_fork() != 0:
+if watch_fork() != 0 or watch_fork_of_pool() != 0:
     raise OSError("pyactx: pthread_atfork failed, a forked child could hang")
 
 cdef enum:
@@ -435,6 +448,65 @@ def describe(capsule):
     }
 
 
+# ---- Results ---------------------------------------------------------------------------------------------------------
+
+cdef extern from "numpy/arrayobject.h":
+    PyObject *PyDataMem_DefaultHandler
+
+cdef cnp.PyDataMem_Handler pool_handler
+strcpy(pool_handler.name, "pyactx_pool")
+pool_handler.version = 1
+pool_handler.allocator.malloc = pool_malloc
+pool_handler.allocator.calloc = pool_calloc
+pool_handler.allocator.realloc = pool_realloc
+pool_handler.allocator.free = pool_free
+cdef object pool = PyCapsule_New(&pool_handler, "mem_handler", NULL)
+
+
+def no_pool():
+    """Return why large results are never given memory that was used before, or None."""
+    return None
+
+
+def set_pool_limit(size_t bytes):
+    set_limit(bytes)
+
+
+def get_pool_limit():
+    return pool_limit
+
+
+def get_pool_idle():
+    """Return how many bytes wait for the next result."""
+    return pool_idle
+
+
+def clear_pool():
+    clear_memory()
+
+
+cdef inline cnp.ndarray empty_like(cnp.ndarray x):
+    return <cnp.ndarray> cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+
+
+cdef cnp.ndarray from_pool_like(cnp.ndarray x):
+    """NumPy gives the memory back to where it comes from.  Whoever has set another handler gets it for our results too."""
+    former = cnp.PyDataMem_GetHandler()
+    if <PyObject *> former != PyDataMem_DefaultHandler:
+        return empty_like(x)
+    cnp.PyDataMem_SetHandler(pool)
+    try:
+        return empty_like(x)
+    finally:
+        cnp.PyDataMem_SetHandler(former)
+
+
+cdef inline cnp.ndarray new_like(cnp.ndarray x):
+    if cnp.PyArray_NBYTES(x) >= POOL_SMALLEST and pool_limit > 0:
+        return from_pool_like(x)
+    return empty_like(x)
+
+
 # ---- The direct path -------------------------------------------------------------------------------------------------
 
 cdef inline bint overlaps(cnp.ndarray a, cnp.ndarray b) noexcept:
@@ -613,10 +685,6 @@ cdef class Operation:
                 with nogil:
                     run(&whole)
         return (result, second_result) if outputs == 2 else result
-
-
-cdef inline cnp.ndarray new_like(cnp.ndarray x):
-    return <cnp.ndarray> cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
 
 
 cdef inline bint fits(object out, PyObject *const *arguments, int inputs):

@@ -43,6 +43,26 @@ def is_forked_child():
     return _forked
 
 
+def no_pool():
+    return "the pure-Python implementation keeps no memory"
+
+
+def set_pool_limit(bytes):
+    """Nothing is kept, whatever the limit."""
+
+
+def get_pool_limit():
+    return 0
+
+
+def get_pool_idle():
+    return 0
+
+
+def clear_pool():
+    """Nothing is kept."""
+
+
 class Operation:
     """Something an activation does to arrays: every call is general."""
 

@@ -26,6 +26,16 @@ def number_of_threads():
     return int(value)
 
 
+def pool_limit():
+    """Return the bytes of PYACTX_POOL_LIMIT, or None."""
+    value = os.environ.get("PYACTX_POOL_LIMIT", "")
+    if not value:
+        return None
+    if not value.strip().isdecimal():
+        raise ValueError(f"PYACTX_POOL_LIMIT={value!r} is not a number of bytes; give 0 or more")
+    return int(value)
+
+
 def disabled_plugins():
     """Return the names that PYACTX_DISABLE_PLUGINS turns off, or True for all."""
     value = os.environ.get("PYACTX_DISABLE_PLUGINS", "").strip()

@@ -70,8 +70,9 @@ ctypedef fused real:
 
 cdef enum:
     ROWS_AT_ONCE = 1 << 16      # elements of rows that lie apart which are brought together for one run
-    WORK_PER_THREAD = 1 << 17   # in copied elements; below this, waking a thread costs more than it saves
-    WORK_WITHOUT_GIL = 1 << 14  # below this, another thread would not get far before we want the GIL back
+    # In copied bytes, of which a core in its cache does some 50 000 in a microsecond:
+    WORK_PER_THREAD = 1 << 18   # a thread that is awake takes 1 microsecond to start, one that sleeps 5 to 15
+    WORK_WITHOUT_GIL = 1 << 16  # below this, another thread would not get far before we want the GIL back
 
 OPERATIONS = ("forward", "derivative", "backward", "backward_from_output", "value_and_derivative", "parameter_gradient")
 
@@ -144,17 +145,16 @@ def cpu():
 
 
 cdef ptrdiff_t amount(const work *whole) noexcept nogil:
-    return whole.n * max(whole.kernel.cost, 1)
+    return whole.n * (sizeof(double) if whole.is_double else sizeof(float)) * max(whole.kernel.cost, 1)
 
 
 cdef void run(const work *whole) noexcept nogil:
     """Compute everything, on as many threads as the work is worth."""
-    cdef ptrdiff_t threads
-    if amount(whole) >= 2 * WORK_PER_THREAD and thread_limit() > 1:
+    cdef ptrdiff_t threads = min(min(<ptrdiff_t> thread_limit(), amount(whole) // WORK_PER_THREAD), whole.units)
+    if threads > 1:
         if parallel_state == UNKNOWN:
             load_parallel()
         if parallel_state == PRESENT:
-            threads = min(min(<ptrdiff_t> thread_limit(), amount(whole) // WORK_PER_THREAD), whole.units)
             threads = threads // parallel_call_enter()
             if threads > 1:
                 parallel(whole, <int> threads)
@@ -418,7 +418,7 @@ def make_ufunc(capsule, str operation_name, int parameter, str name, str doc, si
 
 
 def describe(capsule):
-    """Return what a kernel says of itself: name, kind, parameters (NaN: required) and the operations it has.
+    """Return what a kernel says of itself: name, kind, cost, parameters (NaN: required) and the operations it has.
 
     Raises TypeError for what is no kernel, ValueError for one that could not run.
     """
@@ -442,6 +442,7 @@ def describe(capsule):
         "name": kernel.name.decode(),
         "kind": kinds[kernel.kind],
         "reduces": kernel.kind == PYACTX_REDUCTION,
+        "cost": kernel.cost,
         "parameters": {kernel.parameter_names[k].decode(): kernel.parameter_defaults[k]
                        for k in range(kernel.n_params)},
         "operations": tuple(name for i, name in enumerate(OPERATIONS) if has_operation(kernel, <operation> <int> i)),

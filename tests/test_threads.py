@@ -1,5 +1,6 @@
 """Threads: the same bits for any number of them, polite defaults, and children that do not hang after a fork."""
 
+import math
 import os
 import subprocess
 import sys
@@ -9,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import best_compiled, builtin
+from conftest import best_compiled, builtin, chosen
 
 import pyactx
 from pyactx import testing
 
+WORK_PER_THREAD = 1 << 18  # in copied bytes: pyactx/_driver.pyx
 N = 300_007  # worth several threads, and no multiple of anything
 
 
@@ -134,6 +136,22 @@ def test_import_and_small_arrays_start_no_thread():
         print(count() - before, "pyactx._omp" in sys.modules)
     """
     assert run(script, PYACTX_NUM_THREADS="2") == "0 False\n"
+
+
+@pytest.mark.parametrize("name", ["relu", "sigmoid", "entmax"])
+def test_threads_start_where_they_pay(compiled, dtype, name):
+    """The cost of a kernel decides, and the size of its elements."""
+    cost = chosen.driver.describe(chosen.kernels[name])["cost"]
+    half = math.ceil(WORK_PER_THREAD / (cost * np.dtype(dtype).itemsize))
+    script = f"""
+        import sys
+        import numpy as np, pyactx
+        for columns in {half - 1}, {half}:
+            pyactx.{name}(np.zeros((2, columns), {dtype!r}))
+            print("pyactx._omp" in sys.modules)
+    """
+    assert run(script, PYACTX_NUM_THREADS="2") == "False\nTrue\n"
+    assert run(script, PYACTX_NUM_THREADS="1") == "False\nFalse\n"
 
 
 def test_callers_in_many_threads(activation, implementation, dtype):

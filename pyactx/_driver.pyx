@@ -150,11 +150,12 @@ cdef ptrdiff_t amount(const work *whole) noexcept nogil:
 
 cdef void run(const work *whole) noexcept nogil:
     """Compute everything, on as many threads as the work is worth."""
-    cdef ptrdiff_t threads = min(min(<ptrdiff_t> thread_limit(), amount(whole) // WORK_PER_THREAD), whole.units)
-    if threads > 1:
+    cdef ptrdiff_t threads
+    if amount(whole) >= 2 * WORK_PER_THREAD and whole.units > 1 and thread_limit() > 1:
         if parallel_state == UNKNOWN:
             load_parallel()
         if parallel_state == PRESENT:
+            threads = min(min(<ptrdiff_t> thread_limit(), amount(whole) // WORK_PER_THREAD), whole.units)
             threads = threads // parallel_call_enter()
             if threads > 1:
                 parallel(whole, <int> threads)
@@ -487,7 +488,7 @@ def clear_pool():
 
 
 cdef inline cnp.ndarray empty_like(cnp.ndarray x):
-    return <cnp.ndarray> cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+    return <cnp.ndarray> cnp.PyArray_SimpleNew(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x))
 
 
 cdef cnp.ndarray from_pool_like(cnp.ndarray x):

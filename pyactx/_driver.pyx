@@ -23,8 +23,8 @@ from pyactx cimport (
     PYACTX_AXISWISE, PYACTX_ELEMENTWISE, PYACTX_GATED, PYACTX_KERNEL_CAPSULE, PYACTX_REDUCTION, pyactx_kernel,
 )
 from pyactx._driver cimport (
-    BLOCK, BUFFER, FORWARD, MAX_ARRAYS, MAX_PARAMETERS, compute_units, has_each, has_operation, has_rows, is_number,
-    needs_each, operation, operation_inputs, operation_outputs, parallel_run, work,
+    BACKWARD_FROM_OUTPUT, BLOCK, BUFFER, FORWARD, MAX_ARRAYS, MAX_PARAMETERS, compute_units, has_each, has_operation,
+    has_rows, is_number, needs_each, operation, operation_inputs, operation_outputs, parallel_run, work,
 )
 
 import sys
@@ -145,7 +145,11 @@ def cpu():
 
 
 cdef ptrdiff_t amount(const work *whole) noexcept nogil:
-    return whole.n * (sizeof(double) if whole.is_double else sizeof(float)) * max(whole.kernel.cost, 1)
+    """Return how much work it is.  What costs most, the exponential, is already in the output."""
+    cdef ptrdiff_t cost = whole.kernel.cost
+    if whole.operation == BACKWARD_FROM_OUTPUT:
+        cost //= 4
+    return whole.n * (sizeof(double) if whole.is_double else sizeof(float)) * max(cost, 1)
 
 
 cdef void run(const work *whole) noexcept nogil:

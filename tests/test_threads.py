@@ -138,16 +138,19 @@ def test_import_and_small_arrays_start_no_thread():
     assert run(script, PYACTX_NUM_THREADS="2") == "0 False\n"
 
 
+@pytest.mark.parametrize("operation", ["", ".backward_from_output"], ids=["value", "from output"])
 @pytest.mark.parametrize("name", ["relu", "sigmoid", "entmax"])
-def test_threads_start_where_they_pay(compiled, dtype, name):
-    """The cost of a kernel decides, and the size of its elements."""
+def test_threads_start_where_they_pay(compiled, dtype, name, operation):
+    """The cost of a kernel decides, and the size of its elements; from the output on it costs a quarter."""
     cost = chosen.driver.describe(chosen.kernels[name])["cost"]
+    cost = max(cost // 4, 1) if operation else cost
     half = math.ceil(WORK_PER_THREAD / (cost * np.dtype(dtype).itemsize))
     script = f"""
         import sys
         import numpy as np, pyactx
         for columns in {half - 1}, {half}:
-            pyactx.{name}(np.zeros((2, columns), {dtype!r}))
+            x = np.zeros((2, columns), {dtype!r})
+            pyactx.{name}{operation}(*[x] * {2 if operation else 1})
             print("pyactx._omp" in sys.modules)
     """
     assert run(script, PYACTX_NUM_THREADS="2") == "False\nTrue\n"

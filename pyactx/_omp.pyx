@@ -1,10 +1,11 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True
 """Large arrays over OpenMP threads: the only module that is linked with OpenMP, imported when first needed."""
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange
 
-from pyactx._driver cimport compute_units, is_number, operation_inputs, operation_outputs, parallel_run, work
+from pyactx._driver cimport compute_units, parallel_run, work
 
 cdef extern from *:
     """
@@ -17,10 +18,21 @@ cdef extern from *:
     #if !defined(_OPENMP) || _OPENMP < 200805 /* OpenMP 2.0, which is what MSVC has */
     static int omp_get_thread_limit(void) { return 1 << 15; }
     #endif
+
+    /* Make typed memoryviews of the arrays of a call, of which the caller keeps hold: without the objects that would do
+     * so, and without the GIL for them, which takes as long as relu of 65 536 elements. */
+    #define VIEW(view, work, k)                                                                                 \
+        ((view).data = (char *)(work)->arrays[k], (view).shape[0] = (work)->n,                                   \
+         (view).strides[0] = (work)->is_double ? sizeof(double) : sizeof(float))
+    #define VIEWS(a, b, c, d, e, work)                                                                          \
+        (VIEW(a, work, 0), VIEW(b, work, 1), VIEW(c, work, 2), VIEW(d, work, 3), VIEW(e, work, 4))
     """
     int omp_get_max_threads() noexcept nogil
     int omp_get_thread_limit() noexcept nogil
     int omp_in_parallel() noexcept nogil
+    void views_of_float "VIEWS"(float[::1], float[::1], float[::1], float[::1], float[::1], const work *) noexcept nogil
+    void views_of_double "VIEWS"(double[::1], double[::1], double[::1], double[::1], double[::1],
+                                 const work *) noexcept nogil
 
 ctypedef fused real:
     float
@@ -42,7 +54,7 @@ cdef int allowed(int threads) noexcept nogil:
 
 cdef void share(
     const work *whole,
-    real[::1] first,   # inputs, then outputs; those that an operation does not have repeat the last
+    real[::1] first,   # inputs, then outputs, then none
     real[::1] second,
     real[::1] third,
     real[::1] fourth,
@@ -64,33 +76,17 @@ cdef void share(
 
 
 cdef void run(const work *whole, int threads) noexcept nogil:
+    cdef float[::1] f1, f2, f3, f4, f5
+    cdef double[::1] d1, d2, d3, d4, d5
     threads = allowed(threads)
     if threads < 2:
         compute_units(whole, 0, whole.units)
-        return
-    with gil:
-        if whole.is_double:
-            run_views[double](NULL, whole, threads)
-        else:
-            run_views[float](NULL, whole, threads)
-
-
-cdef real[::1] view(const real *no_array, const work *whole, int k):
-    """Return array k, or the last that there is."""
-    cdef int last = operation_inputs(whole.kernel, whole.operation) + operation_outputs(
-        whole.kernel, whole.operation) - 1
-    k = min(k, last)
-    return <real[:whole.units if is_number(whole.kernel, whole.operation, k) else whole.n]> <real *> whole.arrays[k]
-
-
-cdef void run_views(const real *no_array, const work *whole, int threads) noexcept:
-    cdef real[::1] first = view(no_array, whole, 0)
-    cdef real[::1] second = view(no_array, whole, 1)
-    cdef real[::1] third = view(no_array, whole, 2)
-    cdef real[::1] fourth = view(no_array, whole, 3)
-    cdef real[::1] fifth = view(no_array, whole, 4)
-    with nogil:
-        share(whole, first, second, third, fourth, fifth, threads)
+    elif whole.is_double:
+        views_of_double(d1, d2, d3, d4, d5, whole)
+        share(whole, d1, d2, d3, d4, d5, threads)
+    else:
+        views_of_float(f1, f2, f3, f4, f5, whole)
+        share(whole, f1, f2, f3, f4, f5, threads)
 
 
 run_capsule = PyCapsule_New(<void *> <parallel_run> run, "pyactx.parallel_run", NULL)

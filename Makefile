@@ -1,6 +1,6 @@
 # make test      all tests, on every implementation that this machine can run
 # make demo      train on handwritten digits, once for each activation
-# make bench     speed beside NumPy, SciPy and PyTorch
+# make bench     speed beside PyTorch, TensorFlow, JAX, ONNX Runtime, numexpr, SciPy and NumPy
 # make accuracy  errors in units in the last place, beside PyTorch, JAX and SciPy
 # make bits      the same bits on every instruction set; with gcc-aarch64-linux-gnu and qemu-user on NEON too
 #
@@ -30,7 +30,7 @@ demo: $(VENV)/demo.installed
 	$(RUN) examples/digits.py
 
 bench: $(VENV)/bench.installed
-	$(RUN) benchmarks/compare.py
+	$(RUN) benchmarks/compare.py --json results/bench.json --plot results/bench.svg
 
 bits: $(VENV)/test,dev.installed
 	$(RUN) tools/bits.py

@@ -135,18 +135,19 @@ class Comparison:
         self.shape, self.axis = tuple(facts["shape"]), facts["axis"]
         self.elements = math.prod(self.shape)
         self.is_small = self.elements <= LARGEST_SMALL
-        self.seconds, self.is_settled = {}, False
+        self.seconds, self.turns, self.is_settled = {}, 0, False
 
     def contenders(self):
-        """Return the labels of those that are worth timing, the others first that were last before."""
+        """Return the labels of pyactx and of the peers that may be the best, those first that were last before."""
         self.statements = dict(reversed(self.statements.items()))
         known = self if self.seconds or self.is_small else self.smaller
         if known is None or not known.seconds:
             return list(self.statements)
-        best = min((seconds for label, seconds in known.seconds.items() if label in self.peers()), default=math.inf)
+        seconds = {label: min(cell.seconds.get(label, math.inf) for cell in (known, known.alone or known))
+                   for label in self.statements}
+        best = min(seconds[label] for label in self.peers())
         limit = CONTENDER * best if known is self else max(CONTENDER * best, best + RECYCLING * known.elements)
-        return [label for label in self.statements
-                if label not in self.peers() or known.seconds.get(label, math.inf) <= limit]
+        return [label for label in self.statements if label not in self.peers() or seconds[label] <= limit]
 
     def peers(self):
         return [label for label in self.statements if label != "pyactx" and not label.startswith("np.")]
@@ -215,9 +216,11 @@ class Comparison:
                 raise SystemExit(f"{label}: {wrong!r} is not what {right!r} is, {self.facts}")
 
     def turn(self, length):
-        """Time each statement for so many seconds."""
+        """Time each statement for so many seconds; all of them where the figures are in doubt."""
         arrays, before = self.named_arrays(), self.seconds.copy()
-        for label in self.contenders():
+        in_doubt = self.turns > 1 and self.is_small and self.is_disturbed()
+        self.turns += 1
+        for label in reversed(self.statements) if in_doubt else self.contenders():
             statement, setup, names, calls = self.code(label, arrays)
             timer, seconds = timeit.Timer(statement, setup, globals=names), self.seconds.get(label, math.inf)
             repeat = 1
@@ -265,13 +268,15 @@ def comparisons(libraries, chosen):
     """
     cells = []
     for dtype in chosen.dtype:
-        arrays = Arrays(chosen.sizes[-1], dtype)
+        largest = chosen.sizes[-1] if chosen.full or dtype == chosen.dtype[0] else LARGEST_SMALL
+        sizes = {(n,): None for n in chosen.sizes if n <= largest}
+        by_rows = {shape: axis for shape, axis in SHAPES.items() if math.prod(shape) <= min(largest, chosen.sizes[-1])}
+        arrays = Arrays(max(map(math.prod, {**sizes, **by_rows}), default=1), dtype)
         for function in chosen.functions:
+            shapes = by_rows if function in BY_ROWS else sizes
             entries = {"pyactx": own(function), **STATEMENTS[function]}
             entries = {label: entry for label, entry in entries.items()
                        if label in libraries and libraries[label].supports(entry.definition, dtype)}
-            shapes = ({shape: axis for shape, axis in SHAPES.items() if math.prod(shape) <= chosen.sizes[-1]}
-                      if function in BY_ROWS else {(n,): None for n in chosen.sizes})
             for operation, result in entries["pyactx"].statements:
                 if operation not in chosen.operations or result not in chosen.results:
                     continue
@@ -279,8 +284,7 @@ def comparisons(libraries, chosen):
                 for threads in chosen.threads:
                     smaller = None
                     for shape, axis in shapes.items():
-                        if math.prod(shape) > LARGEST_SMALL and not chosen.full and (
-                                dtype != chosen.dtype[0] or threads != chosen.threads[-1]):
+                        if math.prod(shape) > LARGEST_SMALL and threads < chosen.threads[-1] and not chosen.full:
                             continue
                         statements = {
                             label: (libraries[label], entry.statements[operation, result], entry.definition)

@@ -43,6 +43,7 @@ SHAPES = {  # of the functions of rows, and their axes
 DTYPES = ("float32", "float64")
 LARGEST_CHECKED = 65_536  # up to here the results of all libraries are compared before they are timed
 LARGEST_SMALL = 10_000_000  # of what is larger, only the likely best peers are timed, and not in every setting
+FEW = 16  # up to here pyactx is also compared with np.exp
 THREADED = 1_024  # up to here nobody wakes a thread
 TIMING = 1e-4  # seconds of one timing, unless a call takes longer; short, so that others on the machine disturb few
 IN_PLACE = 1 << 15  # elements of all the copies on which one timing works in place
@@ -138,8 +139,7 @@ class Comparison:
         self.seconds, self.turns, self.is_settled = {}, 0, False
 
     def contenders(self):
-        """Return the labels of pyactx and of the peers that may be the best, those first that were last before."""
-        self.statements = dict(reversed(self.statements.items()))
+        """Return the labels of pyactx and of the peers that may be the best."""
         known = self if self.seconds or self.is_small else self.smaller
         if known is None or not known.seconds:
             return list(self.statements)
@@ -220,7 +220,8 @@ class Comparison:
         arrays, before = self.named_arrays(), self.seconds.copy()
         in_doubt = self.turns > 1 and self.is_small and self.is_disturbed()
         self.turns += 1
-        for label in reversed(self.statements) if in_doubt else self.contenders():
+        self.statements = dict(reversed(self.statements.items()))  # not always the same one first
+        for label in list(self.statements) if in_doubt else self.contenders():
             statement, setup, names, calls = self.code(label, arrays)
             timer, seconds = timeit.Timer(statement, setup, globals=names), self.seconds.get(label, math.inf)
             repeat = 1
@@ -292,7 +293,7 @@ def comparisons(libraries, chosen):
                             and not (libraries[label].fixed_threads and threads < chosen.threads[-1])}
                         if len(statements) < 2:
                             continue
-                        if operation == "value" and result != "in place" and max(shape) <= 16 and axis is None:
+                        if operation == "value" and result != "in place" and max(shape) <= FEW and axis is None:
                             into = ", out={out}" if result == "out" else ""
                             statements["np.exp"] = (libraries["pyactx"], f"np.exp({{x}}{into})", None)
                         cell = Comparison(statements, arrays, {
@@ -331,7 +332,8 @@ class Roofline:
         with ThreadPoolExecutor(self.threads) as pool:
             for name, function in functions.items():
                 for _ in range(5):
-                    seconds = timeit.timeit(lambda: list(pool.map(function, parts)), number=1)  # noqa: B023
+                    names = {"pool": pool, "function": function, "parts": parts}
+                    seconds = timeit.timeit("list(pool.map(function, parts))", globals=names, number=1)
                     self.seconds[name] = min(self.seconds[name], seconds)
 
     def weight(self):

@@ -451,7 +451,7 @@ V_INLINE int at_defaults(const float *params, const double *defaults, int count,
     static const pyactx_kernel name##_kernel = {                                                                 \
         HEAD(name, PYACTX_ELEMENTWISE, name),                                                                    \
         OPERATIONS(FLOAT_NAME_##width(name), output, f32), OPERATIONS(name, output, f64),                        \
-        EACH_OPERATIONS(FLOAT_NAME_##width(name), name, COUNT_##parameters > 0, output, f32),                                              \
+        EACH_OPERATIONS(FLOAT_NAME_##width(name), name, COUNT_##parameters > 0, output, f32),                    \
         EACH_OPERATIONS(name, name, COUNT_##parameters > 0, output, f64), NONE};
 #include "activations.def"
 #undef ACTIVATION

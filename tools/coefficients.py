@@ -388,9 +388,9 @@ def constants_of_singlemath(digits=24):
     yield number("LN2_LOW", log2 - high, "ln 2, less LN2_HIGH", digits)
     yield number("ROUND", mpf(1.5) * 2**23, "1.5 * 2^23: the last digit of the sum with it is that of 1", digits)
     yield number("UNIT", mpf(2) ** -32, "2^-32: 1 + exp(109), times it, is finite", digits)
-    for name, problem in (("EXP", exponential_of_single), ("EXPM1", exponential_less_1_of_single), ("LOG", area_tangent),
-                          ("TANH", hyperbolic_tangent), ("ERF", error_function_of_single),
-                          ("ERFC", complementary_error_function)):
+    problems = {"EXP": exponential_of_single, "EXPM1": exponential_less_1_of_single, "LOG": area_tangent,
+                "TANH": hyperbolic_tangent, "ERF": error_function_of_single, "ERFC": complementary_error_function}
+    for name, problem in problems.items():
         yield from fitted(name, problem, digits)
     yield number("PLACE_MIDDLE", SINGLE_MIDDLE, "of the interval of 1 / (a + 4), a little to the right", digits)
     yield from fitted("TAIL", normal_tail_of_single, digits, two_numbers_first=True)

@@ -366,7 +366,7 @@ def import_cost(pairs):
     return {"milliseconds": median(milliseconds), "threads": None if math.isnan(threads[0]) else median(threads)}
 
 
-def progress(items, label, weight):
+def progress(items, label, weight=lambda item: 1):
     """Yield the items and show on stderr how far it is."""
     try:
         from tqdm import tqdm

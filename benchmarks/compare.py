@@ -2,8 +2,9 @@
 
 The figures are ratios, time of the best peer / time of pyactx: above 1 pyactx is faster, "<" marks where it is not.
 What is compared is timed in turns in one process, on the same numbers and with the same number of threads.  The turns
-are spread over the whole run, and of many short timings the fastest counts: so the ratios hold on a busy machine, as
-long as now and then its cores are free.  docs/performance.md says what is fair.
+are spread over the whole run, of many short timings the fastest counts, and of one thread its CPU time: so the ratios
+hold on a busy machine, those of more threads as long as now and then its cores are free.  docs/performance.md says
+what is fair.
 """
 
 import argparse
@@ -223,7 +224,7 @@ class Comparison:
         self.statements = dict(reversed(self.statements.items()))  # not always the same one first
         for label in list(self.statements) if in_doubt else self.contenders():
             statement, setup, names, calls = self.code(label, arrays)
-            timer, seconds = timeit.Timer(statement, setup, globals=names), self.seconds.get(label, math.inf)
+            timer, seconds = timeit.Timer(statement, setup, self.clock(label), names), self.seconds.get(label, math.inf)
             repeat = 1
             if self.is_small and self.result != "in place":
                 repeat = round(TIMING / (estimate(timer) if seconds == math.inf else seconds)) or 1
@@ -237,6 +238,13 @@ class Comparison:
             if self.facts["threads"] > 1 and self.elements > THREADED:
                 time.sleep(self.statements[label][0].spinning)
         self.is_settled = all(self.seconds[label] > SETTLED * before.get(label, math.inf) for label in self.seconds)
+
+    def clock(self, label):
+        """Return the clock of the processor, where one thread does it all and it is fine, or that of the wall."""
+        library, *_ = self.statements[label]
+        clock = "process_time" if library.fixed_threads else "thread_time"  # its one thread need not be the caller's
+        is_fine = time.get_clock_info(clock).resolution < TIMING / 1000
+        return getattr(time, clock) if is_fine and self.facts["threads"] == 1 else time.perf_counter
 
     def weight(self):
         """Return about how long a turn takes, for the progress bar."""

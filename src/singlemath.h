@@ -497,12 +497,15 @@ V_INLINE s_pair s_place(float a)
     return (s_pair){high, s_fma(rest, w, (w - high) - S_PLACE_MIDDLE)};
 }
 
-/* start + v (c1 + v c2), and its slope times what v.high lacks. */
+/* start + v (c1 + v c2): the last steps of a polynomial, in pairs. */
 V_INLINE s_pair s_last_terms(float start, float start_low, s_pair v, float c1, float c2)
 {
-    const float inner = s_fma(c2, v.high, c1);
-    const s_pair sum = s_sum(start, s_fma(inner, v.high, start_low));
-    return (s_pair){sum.high, s_fma(s_fma(c2, v.high, inner), v.low, sum.low)};
+    s_pair inner = {s_fma(c2, v.high, c1), 0};
+    inner.low = s_fma(c2, v.low, s_fma(c2, v.high, c1 - inner.high));
+    const s_pair product = s_times(inner, v);
+    s_pair sum = s_sum(start, product.high);
+    sum.low += product.low + start_low;
+    return sum;
 }
 
 V_INLINE s_pair s_gaussian(float a)

@@ -5,6 +5,7 @@ or a case here, is a failure.
 """
 
 import ctypes
+import platform
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import mpmath
@@ -29,7 +31,8 @@ pytestmark = pytest.mark.skipif(not SOURCES.exists() or COMPILER is None, reason
 FLAGS = ["-O2", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-shared", "-fPIC"]
 MARCHES = [march for name, march in {"baseline": "", "avx2": "-march=x86-64-v3"}.items()
            if name in map(str, ACTIVATIONS)] or [""]
-TYPES = {"double": np.float64, "float": np.float32, "uint64_t": np.uint64, "uint32_t": np.uint32}
+FUSED = [march for march in MARCHES if march or platform.machine() in ("aarch64", "arm64")]
+TYPES = {"double": np.float64, "float": np.float32, "uint64_t": np.uint64, "uint32_t": np.uint32, "int": np.int32}
 
 # ---- What a header says ----------------------------------------------------------------------------------------------
 
@@ -42,26 +45,39 @@ FUNCTION = re.compile(r"^(/\*(?:(?!\*/).)*\*/\n)?"  # the comment right before i
 class Function:
     comment: str
     type: str
-    arguments: tuple  # their types
-    members: tuple  # (name, type) of the result, if that is a structure; else one with an empty name
+    members: tuple  # (name, type) of each number in the result: one without a name, if it is no structure
+    arguments: tuple  # (type, members) of each argument
+
+    @property
+    def given(self):
+        """The types of the numbers in the arguments."""
+        return [kind for _, members in self.arguments for _, kind in members]
 
 
+@cache
 def functions(header):
     """Return {name: Function} for the functions, and macros used like functions, of a header."""
     text = (SOURCES / header).read_text()
     structures = {}
+
+    def members_of(kind):
+        return structures.get(kind, (("", kind),))
+
     for body, name in re.findall(r"^typedef struct {\n(.*?)^} (\w+);", text, re.MULTILINE | re.DOTALL):
-        members = re.findall(r"^ +(\w+) ([\w, ]+);", body, re.MULTILINE)
-        structures[name] = tuple((member, kind) for kind, names in members for member in names.split(", "))
+        fields = re.findall(r"^ +(\w+) ([\w, ]+);", body, re.MULTILINE)
+        structures[name] = tuple((f".{field}{member}", number) for kind, names in fields for field in names.split(", ")
+                                 for member, number in members_of(kind))
     found = {}
     for match in FUNCTION.finditer(text):
-        if match["macro"]:  # the first of several
-            arguments = ("double",) * len(match["variables"].split(","))
-            found.setdefault(match["macro"], Function(match[1] or "", "double", arguments, (("", "double"),)))
+        if match["macro"]:
+            kind = HEADERS[header].number
+            kinds = [kind] * len(match["variables"].split(","))
         else:
-            arguments = tuple(argument.split()[-2] for argument in match["arguments"].split(","))
-            members = structures.get(match["type"], (("", match["type"]),))
-            found[match["name"]] = Function(match[1] or "", match["type"], arguments, members)
+            kind = match["type"]
+            kinds = [argument.split()[-2] for argument in match["arguments"].split(",")]
+        arguments = tuple((argument, members_of(argument)) for argument in kinds)
+        name = match["macro"] or match["name"]
+        found.setdefault(name, Function(match[1] or "", kind, members_of(kind), arguments))  # the first of several
     return found
 
 
@@ -252,8 +268,299 @@ VECMATH = {
     "v_sine_of_twice": case(mpmath.workdps(400)(lambda z, low: mpmath.sin(2 * (z + low))), *angles()),
 }
 
-HEADERS = {"vecmath.h": VECMATH}
-EVERY = [(header, name) for header, cases in HEADERS.items() for name in cases]
+# ---- Arguments in single precision -----------------------------------------------------------------------------------
+
+GENERATOR = np.random.default_rng(31)
+COUNT = 3000
+
+
+def uniform(low, high):
+    return GENERATOR.uniform(low, high, COUNT)
+
+
+def sizes(low, high):
+    """Return numbers of every size between two positive ones, of either sign."""
+    return np.exp(uniform(np.log(low), np.log(high))) * GENERATOR.choice([-1, 1], COUNT)
+
+
+def powers(low, high):
+    return 2.0 ** GENERATOR.integers(low, high, COUNT, endpoint=True)
+
+
+def floats(low, high, *near):
+    """Return floats of every size in [low, high], and all beside roots and where exhaustive search found the worst."""
+    most = max(abs(low), abs(high))
+    points = np.concatenate([uniform(low, high), sizes(most / 1000, most), sizes(2.0**-149, most)]).astype(np.float32)
+    beside = (np.float32(near).view(np.int32)[:, None] + np.arange(-200, 201, dtype=np.int32)).view(np.float32)
+    return np.concatenate([points[(points >= low) & (points <= high)], beside.ravel()])
+
+
+def pair(numbers):
+    """Return floats, and floats for what they lack."""
+    high = np.float32(numbers)
+    return high, np.float32(numbers - high)
+
+
+def joined(*groups):
+    """Return the arguments of all groups; a single number is the same in all of its group."""
+    return tuple(map(np.concatenate, zip(*(np.broadcast_arrays(*group) for group in groups), strict=True)))
+
+
+def powers_of_two():
+    """Return (n, offset) for every n + offset in [-126, 127]."""
+    offset = np.arange(254) * 5 % 129 - 64
+    return np.arange(-126, 128) - offset + S_ROUND, offset
+
+
+def ratios(quotient):
+    """Return (quotient, rest, inverse) with a product of the last two that is at most an ULP of the quotient."""
+    high, low = pair(quotient)
+    inverse = uniform(0.5, 1)
+    return high, 2 * low / inverse, inverse
+
+
+def parts_of_base():
+    """Return (base, quotient, rest, inverse, scale) where the ratio takes less than half of the base away."""
+    base, scale = np.abs(sizes(0.01, 100)).astype(np.float32), powers(-40, 0)
+    return base, *ratios(base / scale * np.where(base < 1, uniform(0, 0.499), np.abs(sizes(1e-9, 0.499)))), scale
+
+
+def parts_of_sum():
+    """Return (whole, scale, p.high, p.low) for each of the ranges of s_plus."""
+    whole, scale = sizes(1e-3, 1e3).astype(np.float32), powers(-20, 20)
+    slope, positive = np.abs(sizes(0.1, 10)).astype(np.float32), np.abs(sizes(1e-9, 1e5))
+    return joined((whole, scale, *pair(whole / scale * uniform(-0.6, 1))), (0, slope, *pair(sizes(1e-9, 1e9))),
+                  (1, slope, *pair(positive)))
+
+
+def remainders():
+    """Return r with |r| <= ln(2) / 2, of every size."""
+    return np.where(np.arange(COUNT) % 2, uniform(-0.346, 0.346), sizes(1e-20, 0.346))
+
+
+def reductions(low, high):
+    """Return (power, n_rounding, p.high, p.low) of 2^n exp(r) for low <= n <= high."""
+    power = powers(low, high)
+    return power, np.log2(power) + S_ROUND, *pair(np.expm1(remainders()))
+
+
+def bends():
+    """Return (y, y_low, factor.high, factor.low, far.high, far.low): the factor of silu, whose high part is even."""
+    y, y_low = joined(pair(uniform(-85, 1.3)), pair(sizes(1e-9, 1.3)))
+    far = 3.5911215 * (y + y_low.astype(np.float64)) * np.tile(uniform(1, 3), 2)
+    return joined((y, y_low, 3.5911217, -1.9691538e-07, *pair(far)))
+
+
+def last_terms():
+    """Return (start, start_low, v.high, v.low, c1, c2) with |v (c1 + v c2)| < start."""
+    return *pair(uniform(0.25, 1)), *pair(sizes(1e-3, 0.125)), uniform(1, 1.5), uniform(-4, 4)
+
+
+# ---- Cases of single precision ---------------------------------------------------------------------------------------
+
+S_ROUND = 1.5 * 2**23
+S_PLACE_MIDDLE = 0.171875
+GELU_LINEAR, GELU_CUBIC = (2 * mpmath.sqrt(2 / mpmath.pi) * mpmath.mpf(c) for c in ("1", "0.044715"))
+
+
+def ratio(quotient, rest, inverse, *arguments):
+    return quotient + rest * inverse
+
+
+def reduced(n_rounding, high, low, *arguments):
+    return mpmath.ldexp(1 + high + low, int(n_rounding - S_ROUND))
+
+
+def error_for_expm1(n_rounding, high, low, x, x_low):
+    """Return the error of exp; for n = 0 at least a quarter of that of p, whose bound is four times as large."""
+    exact = mpmath.expm1(x + x_low)
+    error = abs(reduced(n_rounding, high, low) / (1 + exact) - 1)
+    return error if n_rounding != S_ROUND or exact == 0 else max(error, abs((high + low) / exact - 1) / 4)
+
+
+def error_of_last_terms(high, low, start, start_low, v, v_low, c1, c2):
+    terms = (v + v_low) * (c1 + (v + v_low) * c2)
+    return (high + low - start - start_low - terms) / terms
+
+
+def logistic(z):
+    return 1 / (1 + mpmath.exp(-z))
+
+
+def silu_slope(z, low):
+    return logistic(z + low) * (1 + (z + low) * logistic(-z - low))
+
+
+def bend(y, y_low, factor, factor_low, far, far_low):
+    e, factor = mpmath.exp(y + y_low), factor + factor_low
+    return mpmath.ldexp((far + far_low + mpmath.expm1(y + y_low)) * e / (factor + e) ** 2, 40)
+
+
+def gelu_argument(x):
+    return x * (GELU_LINEAR + GELU_CUBIC * x * x)
+
+
+def gelu_tanh_slope(x):
+    s = logistic(gelu_argument(x))
+    return s + x * (GELU_LINEAR + 3 * GELU_CUBIC * x * x) * s * (1 - s)
+
+
+def gelu_slope(x):
+    return mpmath.ncdf(x) + x * mpmath.npdf(x)
+
+
+def normal_tail(a):
+    return mpmath.ncdf(-a) * mpmath.exp(a * a / 2) * (1 + 2 * mpmath.npdf(0) * a)
+
+
+FLOATS = floats(-1e38, 1e38)
+OTHERS = np.roll(FLOATS, 7)
+PAIRS = *pair(sizes(1e-9, 1e9)), *pair(sizes(1e-9, 1e9))
+
+SINGLEMATH = {
+    "s_fma": case(lambda a, b, c: a * b + c, a := sizes(1e-9, 1e9), b := sizes(1e-9, 1e9), -a * b * sizes(1e-9, 1e9)),
+    "s_bits": case(lambda x: int(np.float32(float(x)).view(np.uint32)), FLOATS),
+    "s_from_bits": case(lambda bits: mpmath.mpf(float(np.uint32(int(bits)).view(np.float32))), FLOATS.view(np.uint32)),
+    "s_abs": case(abs, FLOATS),
+    "s_copysign": case(lambda x, y: abs(x) if y > 0 else -abs(x), FLOATS, OTHERS),
+    "s_at_least": case(max, FLOATS, OTHERS),
+    "s_at_most": case(min, FLOATS, OTHERS),
+    "s_sum": case(lambda a, b: a + b, a := FLOATS, a * np.resize(uniform(-1, 1) * 2.0 ** uniform(-40, 0), a.size)),
+    "s_sum_of_any": case(lambda a, b: a + b, FLOATS, OTHERS),
+    "s_square": case(lambda a: a * a, sizes(1e-15, 1e19)),
+    "s_times": case(lambda a, a_low, b, b_low: (a + a_low) * (b + b_low), *PAIRS),
+    "s_divide": case(lambda a, a_low, b, b_low: (a + a_low) / (b + b_low), *PAIRS, value=ratio),
+    "s_rounded": case(ratio, *ratios(sizes(1e-9, 1e9))),
+    "s_less_ratio": case(lambda base, quotient, rest, inverse, scale: base - scale * ratio(quotient, rest, inverse),
+                         *parts_of_base()),
+    "s_sixth": case(lambda factor, a, low: factor * (a + low) / 6, sizes(1e-20, 1e9), *pair(sizes(1e-9, 1e9))),
+    "s_inverse_square": case(lambda a, low: (a + low) ** -2,
+                             *joined(pair(uniform(1.001, 4)), pair(np.abs(sizes(1.001, 2.0**80))))),
+    "s_power_of_two": case(lambda n, offset: mpmath.ldexp(1, int(n - S_ROUND + offset)), *powers_of_two()),
+    "s_exp_polynomial": case(mpmath.workdps(120)(lambda r: (mpmath.expm1(r) - r) / (r * r)),
+                             remainders()),
+    "s_reduce": case(lambda x, low: mpmath.exp(x + low), x := floats(-300, 300),
+                     x * np.resize(uniform(-1, 1), x.size) * 2.0**-20, value=reduced),
+    "s_reduce_roughly": case(mpmath.exp, floats(-300, 300), value=reduced),
+    "s_reduce_for_expm1": case(lambda x, low: 0, *joined(pair(uniform(-100, 80)), pair(sizes(1e-20, 0.34))),
+                               value=error_for_expm1, unit=lambda exact: 1),
+    "s_plus": case(lambda whole, scale, p, p_low: whole + scale * (p + p_low), *parts_of_sum()),
+    "s_exp": case(lambda power, n, p, p_low: power * (1 + p + p_low), *reductions(-60, 60)),
+    "s_power_less_1": case(lambda power, n, p, p_low: power * (1 + p + p_low) - 1,
+                           *joined(reductions(-60, 2), reductions(-2, 2))),
+    "s_expm1": case(mpmath.expm1, floats(-30, 0)),
+    "s_exponential": case(mpmath.exp, floats(-104, 88.7, 5.244809, -87.70538)),
+    "s_decay": case(lambda factor, factor_low, x, low: (factor + factor_low) * mpmath.exp(-x - low),
+                    *pair(uniform(1, 2)), *pair(uniform(0, 105))),
+    "s_odds": case(lambda z, low: mpmath.ldexp(1 + mpmath.exp(-z - low), -32),
+                   *joined(pair(uniform(-109, 20)), pair(uniform(-2, 20)))),
+    "s_share": case(logistic, floats(-104, 104, 16.982107, -87.69508)),
+    "s_share_slope": case(lambda z, scale: scale * logistic(z) * logistic(-z),
+                          *joined((floats(-104, 104, 5.222609, 87.69508), 1), (floats(-104, 104, 89.066917), 4),
+                                  (uniform(-90, 90), powers(-20, 20)))),
+    "s_times_share": case(lambda x, z, low: x * logistic(z + low),
+                          *joined((x := floats(-109, 109, -5.2291217, -91.86264), x, 0),
+                                  (x := sizes(1e-9, 20), *pair(np.copysign(uniform(0, 109), x))))),
+    "s_bend": case(bend, *bends(), value=ratio),
+    "s_silu_slope": case(silu_slope, *joined((floats(-104, 104, -1.2784645, 1.2784645, -78.564, -92.41533), 0),
+                                             pair(uniform(-104, 30)), pair(-1.2784645 + sizes(1e-6, 1)))),
+    "s_gelu_argument": case(gelu_argument, np.concatenate([uniform(-11, 11), sizes(1e-20, 1000)])),
+    "s_gelu_tanh_slope": case(gelu_tanh_slope,
+                              floats(-11, 11, -0.75246143, 0.75246143, -0.5148478, -10.242918)),
+    "s_tanh": case(mpmath.tanh, floats(-12, 12, 1, 1.010254)),
+    "s_log1p_exp": case(lambda z: mpmath.ldexp(mpmath.log1p(mpmath.exp(-abs(z))), 32),
+                        np.concatenate([uniform(-88, 88), sizes(1e-20, 20)]),
+                        value=lambda quotient, rest, inverse, tail, z: ratio(quotient, rest, inverse) * (1 + tail)),
+    "s_softplus": case(lambda z: mpmath.log1p(mpmath.exp(z)), floats(-104, 104, 5.6364574e-05, -87.70538)),
+    "s_place": case(lambda a: 1 / (a + 4) - S_PLACE_MIDDLE, floats(0, 7), unit=lambda exact: exact + S_PLACE_MIDDLE),
+    "s_last_terms": case(lambda *arguments: 0, *last_terms(), value=error_of_last_terms, unit=lambda exact: 1),
+    "s_gaussian": case(lambda a: mpmath.ldexp(mpmath.exp(-a * a / 2), 32), floats(0, 13)),
+    "s_normal_tail": case(normal_tail, floats(0, 14.75)),
+    "s_gelu": case(lambda x: x * mpmath.ncdf(x), floats(-14.7, 14.7, -12.937085, -13.153727)),
+    "s_gelu_slope": case(gelu_slope, floats(-14.7, 14.7, -0.75179154, 0.75179154, -13.031776, -13.344656)),
+    "s_erf": case(mpmath.erf, floats(-5, 5, 0.9, 0.951616883)),
+}
+
+# ---- Special values --------------------------------------------------------------------------------------------------
+
+nan, inf = np.nan, np.inf
+SPECIAL_VALUES = {  # (name, the first member of the result, the arguments), each of several
+    "vecmath.h": [
+        ("v_abs", [nan, inf, 0.0, 0.0], [nan, -inf, 0.0, -0.0]),
+        ("v_copysign", [nan, -inf, 0.0, -0.0, 2.0], [nan, inf, -0.0, 0.0, -2.0], [1.0, -inf, 0.0, -0.0, nan]),
+        ("v_sqrt", [nan, inf, nan, 0.0, -0.0, nan], [nan, inf, -inf, 0.0, -0.0, -1.0]),
+        ("v_clip", [nan, 1.0, -1.0], [nan, inf, -inf], [-1.0] * 3, [1.0] * 3),
+        ("v_at_least", [nan, inf, -1.0], [nan, inf, -inf], [-1.0] * 3),
+        ("v_at_most", [nan, 1.0, -inf], [nan, inf, -inf], [1.0] * 3),
+        ("v_unless_nan", [nan, 1.0, 1.0], [nan, inf, -inf], [1.0] * 3),
+        ("v_slope", [nan, 0.0, -0.0, -inf, nan], [0.0, 0.0, 0.0, -1.0, nan], [nan, inf, -inf, inf, 0.0]),
+        ("v_exp", [nan, inf, 0.0, 1.0, 1.0, inf, 0.0], [nan, inf, -inf, 0.0, -0.0, 1000.0, -1000.0]),
+        ("v_expm1", [nan, inf, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
+        ("v_exp_difference", [nan, inf, 0.0, 1.0], [nan, inf, 1.0, 3.0], [1.0, 1.0, inf, 3.0]),
+        ("v_exp_quotient", [0.0, 1.0, 1.0, nan, nan], [-inf, -2.0, 0.0, nan, 1.0], [0.0] * 5,
+         [3.0, inf, 1.0, 1.0, nan]),
+        ("v_times_exp", [-0.0, 0.0, nan, nan, 0.0], [-inf, inf, nan, 1.0, 3.0], [-inf, -inf, -inf, nan, -1e300],
+         [0.0] * 5),
+        ("v_times_gaussian", [-0.0, 0.0, nan, nan, 2.0], [-inf, inf, nan, 2.0, 2.0], [-inf, inf, inf, nan, 0.0],
+         [0.0] * 5),
+        ("v_exp_remainder", [nan, 0.0], [nan, 0.0]),
+        ("v_tanh_remainder", [nan, inf, -inf, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
+        ("v_log", [nan, inf, nan, -inf, -inf, 0.0, nan], [nan, inf, -inf, 0.0, -0.0, 1.0, -1.0]),
+        ("v_log_plus", [nan, inf, nan, -inf, -inf, 0.0, nan], [nan, inf, -inf, 0.0, -0.0, 1.0, -1.0], [0.0] * 7),
+        ("v_log1p", [nan, inf, nan, 0.0, 0.0, -inf, nan], [nan, inf, -inf, 0.0, -0.0, -1.0, -2.0]),
+        ("v_normal_tail", [nan], [nan]),
+        ("v_normal_cdf", [nan, 1.0, 0.0, 0.5], [nan, inf, -inf, 0.0], [0.0] * 4),
+        ("v_erf", [nan, 1.0, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
+        ("v_sine_square", [nan, nan, nan, 0.0], [nan, inf, -inf, 0.0], [0.0] * 4, [0.0] * 4),
+        ("v_sine_of_twice", [nan, nan, nan, 0.0], [nan, inf, -inf, 0.0], [0.0] * 4),
+    ],
+    "singlemath.h": [
+        ("s_abs", [nan, inf, 0.0, 0.0], [nan, -inf, 0.0, -0.0]),
+        ("s_copysign", [nan, -inf, 0.0, -0.0, 2.0], [nan, inf, -0.0, 0.0, -2.0], [1.0, -inf, 0.0, -0.0, nan]),
+        ("s_at_least", [nan, inf, -1.0], [nan, inf, -inf], [-1.0] * 3),
+        ("s_at_most", [nan, 1.0, -inf], [nan, inf, -inf], [1.0] * 3),
+        ("s_reduce", [nan], [nan], [0.0]),
+        ("s_reduce_roughly", [nan], [nan]),
+        ("s_reduce_for_expm1", [nan], [nan], [0.0]),
+        ("s_expm1", [nan, -1.0], [nan, -inf]),
+        ("s_exponential", [nan, inf, 0.0, 1.0, 1.0, inf, 0.0], [nan, inf, -inf, 0.0, -0.0, 89.0, -105.0]),
+        ("s_share", [nan, 1.0, 0.0, 0.5, 0.5], [nan, inf, -inf, 0.0, -0.0]),
+        ("s_share_slope", [nan, 0.0, 0.0, 1.0, 1.0], [nan, inf, -inf, 0.0, -0.0], [4.0] * 5),
+        ("s_times_share", [nan, 0.0, -0.0, 2.0**100, inf, nan], [nan, 0.0, -0.0, 2.0**100, inf, 1.0],
+         [nan, 0.0, -0.0, 30.0, inf, nan], [0.0] * 6),
+        ("s_silu_slope", [nan, 1.0, -0.0, 0.5, 0.5], [nan, inf, -inf, 0.0, -0.0], [0.0] * 5),
+        ("s_gelu_tanh_slope", [nan, 1.0, -0.0, 0.5, 0.5], [nan, inf, -inf, 0.0, -0.0]),
+        ("s_tanh", [nan, 1.0, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
+        ("s_log1p_exp", [nan], [nan]),
+        ("s_softplus", [nan, inf, 0.0], [nan, inf, -inf]),
+        ("s_gelu", [nan, inf, -0.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
+        ("s_gelu_slope", [nan, 1.0, -0.0, 0.5, 0.5], [nan, inf, -inf, 0.0, -0.0]),
+        ("s_erf", [nan, 1.0, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
+    ],
+}
+
+# ---- The headers -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Header:
+    """A vocabulary: its number type, which is that of its macros, the cases, and what to compile for."""
+
+    number: str
+    cases: dict
+    marches: list
+
+
+HEADERS = {"vecmath.h": Header("double", VECMATH, MARCHES), "singlemath.h": Header("float", SINGLEMATH, FUSED)}
+
+
+def compiled(header, *rest):
+    """Return a parameter set that is skipped where the header cannot be compiled."""
+    reason = f"{header} needs a processor with fused multiply-add"
+    return pytest.param(header, *rest, marks=pytest.mark.skipif(not HEADERS[header].marches, reason=reason))
+
+
+EVERY = [compiled(header, name) for header in HEADERS for name in HEADERS[header].cases]
 
 # ---- Calls -----------------------------------------------------------------------------------------------------------
 
@@ -263,8 +570,10 @@ def library(header, march):
     """Compile a loop over each function: of an array for each argument, to an array for each member of the result."""
     loops = []
     for name, function in functions(header).items():
-        given = ", ".join(f"(({kind} *)in[{k}])[i]" for k, kind in enumerate(function.arguments))
-        stores = " ".join(f"(({kind} *)out[{k}])[i] = result{member and '.'}{member};"
+        loads = (f"(({kind} *)in[{k}])[i]" for k, kind in enumerate(function.given))
+        given = ", ".join(f"({kind}){{{', '.join(islice(loads, len(members)))}}}"
+                          for kind, members in function.arguments)
+        stores = " ".join(f"(({kind} *)out[{k}])[i] = result{member};"
                           for k, (member, kind) in enumerate(function.members))
         loops.append(f"void {name}_loop(void **in, void **out, long n) "
                      f"{{ for (long i = 0; i < n; i++) {{ {function.type} result = {name}({given}); {stores} }} }}")
@@ -278,7 +587,7 @@ def library(header, march):
 def call(header, march, name, *arguments):
     """Return a tuple of arrays, one for each member of the result."""
     function = functions(header)[name]
-    arrays = [np.ascontiguousarray(a, TYPES[kind]) for a, kind in zip(arguments, function.arguments, strict=True)]
+    arrays = [np.ascontiguousarray(a, TYPES[kind]) for a, kind in zip(arguments, function.given, strict=True)]
     results = tuple(np.empty(arrays[0].shape, TYPES[kind]) for _, kind in function.members)
     pointers = [(ctypes.c_void_p * len(group))(*(a.ctypes.data for a in group)) for group in (arrays, results)]
     getattr(library(header, march), f"{name}_loop")(*pointers, ctypes.c_long(arrays[0].size))
@@ -299,17 +608,17 @@ def test_every_function_states_its_bound(header):
 
 @pytest.mark.parametrize("header", HEADERS)
 def test_every_function_has_a_case(header):
-    assert set(functions(header)) == set(HEADERS[header])
+    assert set(functions(header)) == set(HEADERS[header].cases)
 
 
 @pytest.mark.parametrize("header, name", EVERY)
 def test_within_stated_bound(header, name):
-    compared, function = HEADERS[header][name], functions(header)[name]
-    arguments = [np.asarray(a, TYPES[kind]) for a, kind in zip(compared.arguments, function.arguments, strict=True)]
+    compared, function = HEADERS[header].cases[name], functions(header)[name]
+    arguments = [np.asarray(a, TYPES[kind]) for a, kind in zip(compared.arguments, function.given, strict=True)]
     given = list(map(numbers, arguments))
     exact = np.frompyfunc(compared.exact, len(given), 1)(*given)
     kind, normal_bound, subnormal_bound = stated_bound(header, name)
-    for march in MARCHES:
+    for march in HEADERS[header].marches:
         results = call(header, march, name, *arguments)
         if kind == "ULP":
             (result,) = results
@@ -339,41 +648,13 @@ def test_errors_of_what_is_not_finite(march):
             assert not np.any(call("vecmath.h", march, name, *arguments)), name
 
 
-@pytest.mark.parametrize("march", MARCHES)
-def test_special_values(march):
-    nan, inf = np.nan, np.inf
-    for name, expected, *arguments in [
-        ("v_abs", [nan, inf, 0.0, 0.0], [nan, -inf, 0.0, -0.0]),
-        ("v_copysign", [nan, -inf, 0.0, -0.0, 2.0], [nan, inf, -0.0, 0.0, -2.0], [1.0, -inf, 0.0, -0.0, nan]),
-        ("v_sqrt", [nan, inf, nan, 0.0, -0.0, nan], [nan, inf, -inf, 0.0, -0.0, -1.0]),
-        ("v_clip", [nan, 1.0, -1.0], [nan, inf, -inf], [-1.0] * 3, [1.0] * 3),
-        ("v_at_least", [nan, inf, -1.0], [nan, inf, -inf], [-1.0] * 3),
-        ("v_at_most", [nan, 1.0, -inf], [nan, inf, -inf], [1.0] * 3),
-        ("v_unless_nan", [nan, 1.0, 1.0], [nan, inf, -inf], [1.0] * 3),
-        ("v_slope", [nan, 0.0, -0.0, -inf, nan], [0.0, 0.0, 0.0, -1.0, nan], [nan, inf, -inf, inf, 0.0]),
-        ("v_exp", [nan, inf, 0.0, 1.0, 1.0, inf, 0.0], [nan, inf, -inf, 0.0, -0.0, 1000.0, -1000.0]),
-        ("v_expm1", [nan, inf, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
-        ("v_exp_difference", [nan, inf, 0.0, 1.0], [nan, inf, 1.0, 3.0], [1.0, 1.0, inf, 3.0]),
-        ("v_exp_quotient", [0.0, 1.0, 1.0, nan, nan], [-inf, -2.0, 0.0, nan, 1.0], [0.0] * 5,
-         [3.0, inf, 1.0, 1.0, nan]),
-        ("v_times_exp", [-0.0, 0.0, nan, nan, 0.0], [-inf, inf, nan, 1.0, 3.0], [-inf, -inf, -inf, nan, -1e300],
-         [0.0] * 5),
-        ("v_times_gaussian", [-0.0, 0.0, nan, nan, 2.0], [-inf, inf, nan, 2.0, 2.0], [-inf, inf, inf, nan, 0.0],
-         [0.0] * 5),
-        ("v_exp_remainder", [nan, 0.0], [nan, 0.0]),
-        ("v_tanh_remainder", [nan, inf, -inf, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
-        ("v_log", [nan, inf, nan, -inf, -inf, 0.0, nan], [nan, inf, -inf, 0.0, -0.0, 1.0, -1.0]),
-        ("v_log_plus", [nan, inf, nan, -inf, -inf, 0.0, nan], [nan, inf, -inf, 0.0, -0.0, 1.0, -1.0], [0.0] * 7),
-        ("v_log1p", [nan, inf, nan, 0.0, 0.0, -inf, nan], [nan, inf, -inf, 0.0, -0.0, -1.0, -2.0]),
-        ("v_normal_tail", [nan], [nan]),
-        ("v_normal_cdf", [nan, 1.0, 0.0, 0.5], [nan, inf, -inf, 0.0], [0.0] * 4),
-        ("v_erf", [nan, 1.0, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
-        ("v_sine_square", [nan, nan, nan, 0.0], [nan, inf, -inf, 0.0], [0.0] * 4, [0.0] * 4),
-        ("v_sine_of_twice", [nan, nan, nan, 0.0], [nan, inf, -inf, 0.0], [0.0] * 4),
-    ]:
-        (got,) = call("vecmath.h", march, name, *arguments)
-        np.testing.assert_array_equal(got, expected, name)
-        np.testing.assert_array_equal(np.signbit(got)[~np.isnan(got)], np.signbit(expected)[~np.isnan(got)], name)
+@pytest.mark.parametrize("header", list(map(compiled, HEADERS)))
+def test_special_values(header):
+    for march in HEADERS[header].marches:
+        for name, expected, *arguments in SPECIAL_VALUES[header]:
+            got, *_ = call(header, march, name, *arguments)
+            np.testing.assert_array_equal(got, expected, f"{name} {march}")
+            np.testing.assert_array_equal(np.signbit(got)[~np.isnan(got)], np.signbit(expected)[~np.isnan(got)], name)
 
 
 def test_constants_are_those_of_the_tool():

@@ -514,7 +514,7 @@ V_INLINE s_pair s_place(float a)
 }
 
 /* start + v (c1 + v c2): the last steps of a polynomial, in pairs.
- * Max error: 2^-40 of the larger of start and v (c1 + v c2), for |v| <= 1. */
+ * Max error: 2^-37 of v (c1 + v c2), where that is between start / 1000 and start. */
 V_INLINE s_pair s_last_terms(float start, float start_low, s_pair v, float c1, float c2)
 {
     s_pair inner = {s_fma(c2, v.high, c1), 0};

@@ -467,7 +467,7 @@ SINGLEMATH = {
     "s_gelu_argument": case(gelu_argument, np.concatenate([uniform(-11, 11), sizes(1e-20, 1000)])),
     "s_gelu_tanh_slope": case(gelu_tanh_slope,
                               floats(-11, 11, -0.75246143, 0.75246143, -0.5148478, -10.242918)),
-    "s_tanh": case(mpmath.tanh, floats(-12, 12, 1, 1.010254)),
+    "s_tanh": case(mpmath.tanh, floats(-12, 12, 0.90865171, 1, 1.010254)),
     "s_log1p_exp": case(lambda z: mpmath.ldexp(mpmath.log1p(mpmath.exp(-abs(z))), 32),
                         np.concatenate([uniform(-88, 88), sizes(1e-20, 20)]),
                         value=lambda quotient, rest, inverse, tail, z: ratio(quotient, rest, inverse) * (1 + tail)),
@@ -478,7 +478,7 @@ SINGLEMATH = {
     "s_normal_tail": case(normal_tail, floats(0, 14.75)),
     "s_gelu": case(lambda x: x * mpmath.ncdf(x), floats(-14.7, 14.7, -12.937085, -13.153727)),
     "s_gelu_slope": case(gelu_slope, floats(-14.7, 14.7, -0.75179154, 0.75179154, -13.031776, -13.344656)),
-    "s_erf": case(mpmath.erf, floats(-5, 5, 0.9, 0.951616883)),
+    "s_erf": case(mpmath.erf, floats(-5, 5, 0.9, 0.93523103, 0.951616883)),
 }
 
 # ---- Special values --------------------------------------------------------------------------------------------------

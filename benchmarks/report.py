@@ -39,8 +39,6 @@ def cell_figures(comparison, copy):
     best = comparison.best_peer()
     cell = {**facts, "elements": comparison.elements, "seconds": seconds, "best_peer": best,
             "ratio": seconds[best] / seconds["pyactx"]}
-    if facts["operation"] == "backward":
-        cell["from_output"] = "{y}" in comparison.statements[best][1]
     if comparison.elements >= BEYOND_CACHES:
         moved = ARRAYS[facts["operation"]] * comparison.elements * int(facts["dtype"].removeprefix("float")) // 8
         cell["of_copy_bandwidth"] = moved / seconds["pyactx"] / copy[facts["threads"]]
@@ -120,10 +118,6 @@ def thread_text(threads):
     return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
-def peer_text(cell):
-    return cell["best_peer"] + (" from y" if cell.get("from_output") else "")
-
-
 def mode_text(cell):
     return f"{cell['operation']}, {cell['result']}"
 
@@ -145,7 +139,7 @@ def show_summary(cells):
         ratios = [cell["ratio"] for cell in group]
         print(f"{function:17}{operation + ', ' + result:28}{marked(geometric_mean(ratios)):>8}"
               f"{sum(ratio < 1 for ratio in ratios):>5} of {len(ratios):3}   {marked(worst['ratio'])} "
-              f"{shape_text(worst)}, {setting_text(worst)}: {peer_text(worst)}")
+              f"{shape_text(worst)}, {setting_text(worst)}: {worst['best_peer']}")
 
 
 def show_means(cells):
@@ -249,7 +243,7 @@ def show_below(cells):
     for cell in below:
         bandwidth = f", {cell['of_copy_bandwidth']:.0%} of copy" if "of_copy_bandwidth" in cell else ""
         print(f"{marked(cell['ratio'])} {cell['function']:17}{mode_text(cell):28}{shape_text(cell):>27} "
-              f"{setting_text(cell):18}  {peer_text(cell)}{bandwidth}")
+              f"{setting_text(cell):18}  {cell['best_peer']}{bandwidth}")
 
 
 # ---- Plot ------------------------------------------------------------------------------------------------------------

@@ -47,15 +47,18 @@ def entry(value, out=None, in_place=None, backward=None, backward_out=None, from
           both=None, both_out=None):
     """Return an Entry.
 
-    A backward that needs y alone is one from the output, and value and backward make both, where these are not given.
+    Value and backward make both, where these are not given.  A backward that needs y alone is one from the output, and
+    one from x has to compute y first.
     """
-    if backward and not from_output and "{y}" in backward and "{x}" not in backward:
-        from_output, from_output_out = backward, backward_out
     if backward and not both:
         both = "({y} := " + value + ", " + backward.replace("{grad}", "{ones}") + ")"
     if out and backward_out and not both_out:
         derivative = backward_out.replace("{out}", "{d}").replace("{y}", "{out}").replace("{grad}", "{ones}")
         both_out = f"{out}; {derivative}"
+    if backward and "{y}" in backward and "{x}" not in backward:
+        from_output, from_output_out = backward, backward_out
+        backward = "({y} := " + value + ", " + backward + ")[1]"
+        backward_out = out and backward_out and out.replace("{out}", "{d}") + "; " + backward_out.replace("{y}", "{d}")
     statements = {
         ("value", "fresh"): value, ("value", "out"): out, ("value", "in place"): in_place,
         ("backward", "fresh"): backward, ("backward", "out"): backward_out,
@@ -352,7 +355,8 @@ STATEMENTS = {
         "SciPy": ufunc("special.log_expit"),
         "numexpr": numexpr("-log1p(exp(-{x}))", "{grad} / (1 + exp({x}))"),
         "PyTorch": torch(
-            "nn.log_sigmoid", in_place=False, backward="log_sigmoid_backward({grad}, {x}, {buffer})",
+            "nn.log_sigmoid", in_place=False,
+            backward="log_sigmoid_backward({grad}, {x}, aten.log_sigmoid_forward({x})[1])",
             both="((pair := aten.log_sigmoid_forward({x}))[0], aten.log_sigmoid_backward({ones}, {x}, pair[1]))",
             both_out="aten.log_sigmoid_forward({x}, output={out}, buffer={buffer}); "
                      "aten.log_sigmoid_backward({ones}, {x}, {buffer}, grad_input={d})",

@@ -7,7 +7,7 @@ checks it, words the errors and calls the ufunc.
 """
 
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.long cimport PyLong_CheckExact
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from cpython.mem cimport PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New
@@ -73,6 +73,8 @@ cdef enum:
     # In copied bytes, of which a core in its cache does some 50 000 in a microsecond:
     WORK_PER_THREAD = 1 << 18   # a thread that is awake takes 1 microsecond to start, one that sleeps 5 to 15
     WORK_WITHOUT_GIL = 1 << 16  # below this, another thread would not get far before we want the GIL back
+
+cdef long long EXACT_INTEGERS = 1LL << 53  # up to which a double holds every whole number
 
 OPERATIONS = ("forward", "derivative", "backward", "backward_from_output", "value_and_derivative", "parameter_gradient")
 
@@ -550,7 +552,7 @@ cdef class Operation:
     """Something an activation does to arrays.
 
     A call whose arrays are exact, contiguous, aligned, native ndarrays of one shape and dtype and whose parameters are
-    Python floats goes straight to the kernel; `general(arguments, keywords)` takes every other.
+    Python numbers or arrays of one such element goes straight to the kernel; `general(arguments, keywords)` takes every other.
     """
 
     cdef vectorcallfunc vectorcall
@@ -598,7 +600,7 @@ cdef class Operation:
         cdef PyObject *value
         cdef PyObject *out = NULL
         cdef PyObject *values[8]  # of the parameters; NULL: the default
-        cdef double number
+        cdef double number = 0
         cdef float float_params[8]
         cdef double double_params[8]
         cdef work whole
@@ -647,9 +649,7 @@ cdef class Operation:
                 number = self.defaults[k]
                 if isnan(number):  # required
                     return None
-            elif not rows and PyFloat_CheckExact(<object> values[k]):
-                number = PyFloat_AS_DOUBLE(<object> values[k])
-            else:
+            elif rows or not read_number(<object> values[k], first, &number):
                 return None
             double_params[k] = number
             float_params[k] = <float> number
@@ -691,6 +691,31 @@ cdef class Operation:
                 with nogil:
                     run(&whole)
         return (result, second_result) if outputs == 2 else result
+
+
+cdef inline bint read_number(object value, cnp.ndarray x, double *number):
+    """Whether a parameter is one number that does not widen x: a Python number, or an array of one element."""
+    cdef cnp.ndarray array
+    cdef long long whole
+    cdef int overflow = 0
+    if PyFloat_CheckExact(value):
+        number[0] = PyFloat_AS_DOUBLE(value)
+        return True
+    if PyLong_CheckExact(value):
+        whole = PyLong_AsLongLongAndOverflow(value, &overflow)
+        number[0] = <double> whole
+        return overflow == 0 and -EXACT_INTEGERS <= whole <= EXACT_INTEGERS
+    if not cnp.PyArray_CheckExact(value):
+        return False
+    array = <cnp.ndarray> value
+    if (cnp.PyArray_SIZE(array) != 1 or cnp.PyArray_NDIM(array) > cnp.PyArray_NDIM(x)
+            or cnp.PyArray_TYPE(array) != cnp.PyArray_TYPE(x) or not cnp.PyArray_ISCARRAY_RO(array)):
+        return False
+    if cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE:
+        number[0] = (<double *> cnp.PyArray_DATA(array))[0]
+    else:
+        number[0] = (<float *> cnp.PyArray_DATA(array))[0]
+    return True
 
 
 cdef inline bint fits(object out, PyObject *const *arguments, int inputs):

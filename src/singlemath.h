@@ -69,33 +69,31 @@
 
 #define S_PLACE_MIDDLE 0.171875f
 
-#define S_TAIL_0 0.44175345f
-#define S_TAIL_0_LOW -4.946145e-09f
-#define S_TAIL_1 1.0384175f
-#define S_TAIL_2 0.17864883f
-#define S_TAIL_3 -30.21986f
-#define S_TAIL_4 -206.16629f
-#define S_TAIL_5 -637.3336f
-#define S_TAIL_6 -400.3824f
-#define S_TAIL_7 3384.9492f
-#define S_TAIL_8 6148.2456f
-#define S_TAIL_9 -20091.34f
-#define S_TAIL_10 -60118.508f
+#define S_TAIL_0 0.7452264f
+#define S_TAIL_0_LOW -9.232823e-09f
+#define S_TAIL_1 3.1430714f
+#define S_TAIL_2 8.437865f
+#define S_TAIL_3 9.91176f
+#define S_TAIL_4 -14.949721f
+#define S_TAIL_5 -52.551826f
+#define S_TAIL_6 58.031525f
+#define S_TAIL_7 271.86487f
+#define S_TAIL_8 -472.05704f
+#define S_TAIL_9 -1186.8973f
+#define S_TAIL_10 3431.9424f
 
-#define S_BEND_0 0.51115763f
-#define S_BEND_0_LOW -1.9174516e-08f
-#define S_BEND_1 1.3018557f
-#define S_BEND_2 6.4604225f
-#define S_BEND_3 22.815271f
-#define S_BEND_4 49.90117f
-#define S_BEND_5 29.142921f
-#define S_BEND_6 -163.70305f
-#define S_BEND_7 -300.19373f
-#define S_BEND_8 707.4604f
-#define S_BEND_9 2222.8496f
+#define S_BEND_0 0.48209968f
+#define S_BEND_0_LOW -2.584816e-09f
+#define S_BEND_1 0.74019873f
+#define S_BEND_2 1.9769934f
+#define S_BEND_3 3.0432568f
+#define S_BEND_4 0.041100867f
+#define S_BEND_5 -8.611191f
+#define S_BEND_6 -3.075143f
+#define S_BEND_7 34.57777f
+#define S_BEND_8 2.4456296f
+#define S_BEND_9 -114.59645f
 
-#define S_TAIL_SLOPE 0.7978846f
-#define S_TAIL_SLOPE_LOW -2.267034e-08f
 #define S_GELU_ROOT 0.75179154f
 #define S_GELU_ROOT_LOW -1.211445e-08f
 #define S_SIXTH 0.16666667f
@@ -206,10 +204,18 @@ typedef struct {
 } s_ratio;
 
 /* a / b.  Max error: 2^-44 of it, not counting underflow. */
+V_INLINE s_ratio s_quotient(float a, s_pair b)
+{
+    const float inverse = 1 / b.high, quotient = a * inverse;
+    return (s_ratio){quotient, s_fma(-quotient, b.low, s_fma(-quotient, b.high, a)), inverse};
+}
+
+/* a / b.  Max error: 2^-44 of it, not counting underflow. */
 V_INLINE s_ratio s_divide(s_pair a, s_pair b)
 {
-    const float inverse = 1 / b.high, quotient = a.high * inverse;
-    return (s_ratio){quotient, s_fma(-quotient, b.low, s_fma(-quotient, b.high, a.high)) + a.low, inverse};
+    s_ratio ratio = s_quotient(a.high, b);
+    ratio.rest += a.low;
+    return ratio;
 }
 
 /* The ratio, rounded.  Max error: 0.5 ULP. */
@@ -236,7 +242,7 @@ V_INLINE float s_sixth(float factor, s_pair a)
 /* 1 / a².  Max error: 0.51 ULP, 0.8 among subnormal results.  Range: 1 <= a <= 2^80. */
 V_INLINE float s_inverse_square(s_pair a)
 {
-    const s_ratio inverse = s_divide((s_pair){1, 0}, a);
+    const s_ratio inverse = s_quotient(1, a);
     const float high = inverse.quotient * 0x1p64f; /* lest the low part be lost among the subnormal numbers */
     return s_fma(high, inverse.quotient, 2 * high * (inverse.rest * inverse.inverse)) * 0x1p-64f;
 }
@@ -249,10 +255,12 @@ V_INLINE float s_power_of_two(float n_rounding, int offset)
     return s_from_bits((s_bits(n_rounding) << 23) + ((uint32_t)(127 + offset) << 23));
 }
 
-/* exp(x + low) = 2^n (1 + p), for n = n_rounding - S_ROUND and |p| <= sqrt(2) - 1. */
+/* exp(x + low) = 2^n (1 + p), for n = n_rounding - S_ROUND and |p| <= sqrt(2) - 1.  The last two terms of p are left apart,
+ * so that their sums with other numbers can be rounded once, and sooner. */
 typedef struct {
     float n_rounding;
-    s_pair p;
+    float high; /* p = high + rest; |high| <= ln(2) / 2 */
+    float rest; /* |rest| <= 0.07 */
 } s_reduced;
 
 /* x + low = n ln 2 + r with |r| <= ln(2) / 2, and r = high - tail. */
@@ -262,63 +270,58 @@ typedef struct {
     const float tail = s_fma(n, S_LN2_LOW, -(low));                                                              \
     const float r = high - tail;
 
-/* (exp(r) - 1 - r)/r².  Max error: 2^-21 of it.  Range: |r| <= ln(2) / 2. */
+/* (exp(r) - 1 - r)/r².  Max error: 2^-20 of it.  Range: |r| <= ln(2) / 2. */
 V_INLINE float s_exp_polynomial(float r)
 {
-    float p = S_EXP_4;
-    p = s_fma(p, r, S_EXP_3);
-    p = s_fma(p, r, S_EXP_2);
-    p = s_fma(p, r, S_EXP_1);
-    return s_fma(p, r, S_EXP_0);
+    const float square = r * r;
+    const float p = s_fma(S_EXP_4, square, s_fma(S_EXP_3, r, S_EXP_2));
+    return s_fma(p, square, s_fma(S_EXP_1, r, S_EXP_0));
 }
 
 /* exp(x + low).  Max error: 2^-25 of it.  Range: |x| <= 300, |low| <= 2^-20 |x|.  NaN stays. */
 V_INLINE s_reduced s_reduce(float x, float low)
 {
     S_REDUCE_ARGUMENT(x, low)
-    return (s_reduced){n_rounding, s_sum(high, s_fma(r * r, s_exp_polynomial(r), -tail))};
+    return (s_reduced){n_rounding, high, s_fma(r * r, s_exp_polynomial(r), -tail)};
 }
 
-/* exp(x), with no low part to p.  Max error: 2^-24 of it.  Range: |x| <= 300.  NaN stays. */
+/* exp(x), with one number for p, `high`.  Max error: 2^-24 of it.  Range: |x| <= 300.  NaN stays. */
 V_INLINE s_reduced s_reduce_roughly(float x)
 {
     const float n_rounding = s_fma(x, S_LOG2_E, S_ROUND), n = n_rounding - S_ROUND;
     const float r = s_fma(n, -S_LN2_LOW, s_fma(n, -S_LN2_HIGH, x));
-    return (s_reduced){n_rounding, {s_fma(r * r, s_exp_polynomial(r), r), 0}};
+    return (s_reduced){n_rounding, s_fma(r * r, s_exp_polynomial(r), r), 0};
 }
 
 /* exp(x + low).  Max error: 2^-26 of it, and for n = 0 2^-24 of p itself.  Range: as s_reduce.  NaN stays. */
 V_INLINE s_reduced s_reduce_for_expm1(float x, float low)
 {
     S_REDUCE_ARGUMENT(x, low)
-    float p = S_EXPM1_5;
-    p = s_fma(p, r, S_EXPM1_4);
-    p = s_fma(p, r, S_EXPM1_3);
-    p = s_fma(p, r, S_EXPM1_2);
-    p = s_fma(p, r, S_EXPM1_1);
-    p = s_fma(p, r, S_EXPM1_0);
-    return (s_reduced){n_rounding, s_sum(high, s_fma(r * r, p, -tail))};
+    const float square = r * r;
+    float p = s_fma(s_fma(S_EXPM1_5, r, S_EXPM1_4), square, s_fma(S_EXPM1_3, r, S_EXPM1_2));
+    p = s_fma(p, square, s_fma(S_EXPM1_1, r, S_EXPM1_0));
+    return (s_reduced){n_rounding, high, s_fma(square, p, -tail)};
 }
 
-/* whole + scale p.  Max error: 2^-47 of it, not counting underflow.
- * Range: whole = 0; whole = 1 and 0 <= scale p <= 2^20; or scale a power of two and -0.6 <= scale p / whole <= 1. */
-V_INLINE s_pair s_plus(float whole, float scale, s_pair p)
+/* whole + scale p.  Max error: 2^-46 of it, not counting underflow.
+ * Range: scale a power of two, and whole = 0 or -0.6 <= scale high / whole <= 1. */
+V_INLINE s_pair s_plus(float whole, float scale, s_reduced a)
 {
-    const float high = s_fma(scale, p.high, whole);
-    return (s_pair){high, s_fma(scale, p.low, s_fma(scale, p.high, whole - high))};
+    const float sum = s_fma(scale, a.high, whole), high = s_fma(scale, a.rest, sum);
+    return (s_pair){high, s_fma(scale, a.rest, sum - high) + s_fma(scale, a.high, whole - sum)};
 }
 
 /* power (1 + p), which is power exp(x + low) / 2^n.  Max error: 2^-47 of it, not counting underflow. */
 V_INLINE s_pair s_exp(float power, s_reduced a)
 {
-    return s_plus(power, power, a.p);
+    return s_plus(power, power, a);
 }
 
 /* power (1 + p) - 1, which is exp(x + low) - 1 for power = 2^n, n <= 2.  Max error: 2^-46 of it. */
 V_INLINE s_pair s_power_less_1(float power, s_reduced a)
 {
     const float whole = power - 1;
-    const s_pair result = s_plus(whole, power, a.p);
+    const s_pair result = s_plus(whole, power, a);
     return (s_pair){result.high, result.low + (power - (whole + 1))};
 }
 
@@ -333,9 +336,9 @@ V_INLINE s_pair s_expm1(float x)
 V_INLINE float s_exponential(float x)
 {
     const s_reduced a = s_reduce(s_at_most(s_at_least(x, -105), 90), 0);
-    const s_pair mantissa = s_sum(1, a.p.high);
+    const s_pair mantissa = s_sum(1, a.high);
     const float half = v_where(x > 0, 64, -64); /* of the exponent: 2^n may be subnormal or overflow */
-    return (mantissa.high + (mantissa.low + a.p.low)) * s_power_of_two(a.n_rounding - half, 0) *
+    return (mantissa.high + (mantissa.low + a.rest)) * s_power_of_two(a.n_rounding - half, 0) *
            v_where(x > 0, 0x1p64f, 0x1p-64f);
 }
 
@@ -357,7 +360,7 @@ V_INLINE s_pair s_odds(float z, float low)
 {
     const s_reduced a = s_reduce(-z, -low);
     const float power = s_power_of_two(a.n_rounding, -32), whole = power + S_UNIT;
-    const s_pair sum = s_plus(whole, power, a.p);
+    const s_pair sum = s_plus(whole, power, a);
     return (s_pair){sum.high, sum.low + (S_UNIT - (whole - power))};
 }
 
@@ -365,14 +368,14 @@ V_INLINE s_pair s_odds(float z, float low)
  * Max error: 0.9 ULP, 0.8 among subnormal results.  Range: all.  NaN stays. */
 V_INLINE float s_share(float z)
 {
-    const float smaller = s_rounded(s_divide((s_pair){1, 0}, s_odds(s_at_least(-s_abs(z), -109), 0))) * S_UNIT;
-    return v_where(z < 0, smaller, 1 - smaller);
+    const float smaller = s_rounded(s_quotient(1, s_odds(s_at_least(-s_abs(z), -109), 0)));
+    return v_where(z < 0, smaller * S_UNIT, s_fma(-smaller, S_UNIT, 1));
 }
 
 /* scale σ(z) σ(-z), for a power of two.  Max error: 0.7 ULP, 0.8 among subnormal results.  Range: all.  NaN stays. */
 V_INLINE float s_share_slope(float z, float scale)
 {
-    const s_ratio a = s_divide((s_pair){1, 0}, s_odds(s_at_least(-s_abs(z), -109), 0));
+    const s_ratio a = s_quotient(1, s_odds(s_at_least(-s_abs(z), -109), 0));
     const float low = a.rest * a.inverse, share = a.quotient * S_UNIT;
     const s_pair other = s_sum(1, -share);
     return s_fma(a.quotient, other.high, s_fma(a.quotient, other.low, s_fma(-2 * low, share, low))) * (scale * S_UNIT);
@@ -382,7 +385,7 @@ V_INLINE float s_share_slope(float z, float scale)
  * Max error: 0.8 ULP, 0.9 among subnormal results.  Range: -109 <= z.  NaN and ±0 stay. */
 V_INLINE float s_times_share(float x, float z, float low)
 {
-    const float value = s_rounded(s_divide((s_pair){x, 0}, s_odds(s_at_most(z, 20), low))) * S_UNIT;
+    const float value = s_rounded(s_quotient(x, s_odds(s_at_most(z, 20), low))) * S_UNIT;
     return s_copysign(v_where(x > 0x1p80f, x, value), x);
 }
 
@@ -395,7 +398,7 @@ V_INLINE s_ratio s_bend(float y, float y_low, s_pair factor, s_pair far)
     const float scaled = s_power_of_two(a.n_rounding, 40); /* 2^n may be subnormal, and does not matter then */
     const float power = scaled * 0x1p-40f, whole = power + factor.high;
     const s_pair difference = s_power_less_1(power, a), e = s_exp(scaled, a);
-    s_pair sum = s_plus(whole, power, a.p);
+    s_pair sum = s_plus(whole, power, a);
     sum.low += (power - (whole - factor.high)) + factor.low;
     s_pair g = s_sum(far.high, difference.high);
     g.low += far.low + difference.low;
@@ -463,7 +466,7 @@ V_INLINE float s_tanh(float x)
     const float small = s_fma(t * square, x, x);
     const s_reduced e = s_reduce_roughly(2 * a);
     const float power = s_power_of_two(e.n_rounding, 0);
-    const float large = 1 - 2 / s_fma(e.p.high, power, power + 1);
+    const float large = 1 - 2 / s_fma(e.high, power, power + 1);
     return s_copysign(v_where(a < 1, small, large), x);
 }
 
@@ -504,13 +507,19 @@ V_INLINE float s_softplus(float z)
 
 /* ---- The normal distribution ------------------------------------------------------------------------------------- */
 
-/* 1/(a + 4) - middle, the variable of the polynomials for the tail of the normal distribution.
- * Max error: 2^-45 of 1/(a + 4).  Range: 0 <= a <= 7, beyond which half an ULP of the high part is lost. */
-V_INLINE s_pair s_place(float a)
+/* The variables of the polynomials for the tail of the normal distribution. */
+typedef struct {
+    s_pair w; /* 1/(a + 3) */
+    s_pair v; /* w - middle */
+} s_place;
+
+/* Max error: 2^-45 of w.  Range: 0 <= a <= 15. */
+V_INLINE s_place s_place_of(float a)
 {
-    const s_pair s = {a + 4, (4 - (a + 4)) + a}; /* what is lost matters while a is small */
-    const float w = 1 / s.high, rest = s_fma(-w, s.low, s_fma(-w, s.high, 1)), high = w - S_PLACE_MIDDLE;
-    return (s_pair){high, s_fma(rest, w, (w - high) - S_PLACE_MIDDLE)};
+    const float sum = a + 3;
+    const s_ratio w = s_quotient(1, (s_pair){sum, (3 - sum) + a}); /* what is lost matters while a is small */
+    const float low = w.rest * w.inverse, v = w.quotient - S_PLACE_MIDDLE;
+    return (s_place){{w.quotient, low}, {v, (w.quotient - (v + S_PLACE_MIDDLE)) + low}};
 }
 
 /* start + v (c1 + v c2): the last steps of a polynomial, in pairs.
@@ -528,39 +537,37 @@ V_INLINE s_pair s_last_terms(float start, float start_low, s_pair v, float c1, f
 /* exp(-a²/2) in units of 2^-32.  Max error: 2^-25 of it, not counting underflow.  Range: 0 <= a <= 14.75. */
 V_INLINE s_pair s_gaussian(float a)
 {
-    const s_pair square = s_square(a);
-    const s_reduced e = s_reduce(-0.5f * square.high, -0.5f * square.low);
+    const float half = -0.5f * a, exponent = half * a;
+    const s_reduced e = s_reduce(exponent, s_fma(half, a, -exponent));
     return s_exp(s_power_of_two(e.n_rounding, 32), e);
 }
 
-/* Φ(-a) exp(a²/2) (1 + 2φ(0) a), which is nearly constant.  Max error: 2^-24 of it.  Range: 0 <= a <= 14.75. */
+/* Φ(-a) exp(a²/2).  Max error: 2^-24 of it.  Range: 0 <= a <= 14.75. */
 V_INLINE s_pair s_normal_tail(float a)
 {
-    const s_pair place = s_place(a);
-    const float v = place.high;
-    float p = S_TAIL_10;
-    p = s_fma(p, v, S_TAIL_9);
-    p = s_fma(p, v, S_TAIL_8);
-    p = s_fma(p, v, S_TAIL_7);
-    p = s_fma(p, v, S_TAIL_6);
-    p = s_fma(p, v, S_TAIL_5);
-    p = s_fma(p, v, S_TAIL_4);
-    p = s_fma(p, v, S_TAIL_3);
-    p = s_fma(p, v, S_TAIL_2);
-    return s_last_terms(S_TAIL_0, S_TAIL_0_LOW, place, S_TAIL_1, p);
+    const s_place place = s_place_of(a);
+    const float v = place.v.high;
+    const float square = v * v;
+    float even = s_fma(S_TAIL_10, square, S_TAIL_8), odd = s_fma(S_TAIL_9, square, S_TAIL_7);
+    even = s_fma(even, square, S_TAIL_6);
+    odd = s_fma(odd, square, S_TAIL_5);
+    even = s_fma(even, square, S_TAIL_4);
+    odd = s_fma(odd, square, S_TAIL_3);
+    const float p = s_fma(odd, v, s_fma(even, square, S_TAIL_2));
+    return s_times(s_last_terms(S_TAIL_0, S_TAIL_0_LOW, place.v, S_TAIL_1, p), place.w);
 }
 
-/* xΦ(x) = max(x, 0) - aΦ(-a), a = |x|.
+/* xΦ(x), Φ(x) being Φ(-a) or 1 less that, a = |x|.
  * Max error: 0.9 ULP, 1.0 among subnormal results.  Range: all.  NaN stays. */
 V_INLINE float s_gelu(float x)
 {
     const float a = s_at_most(s_abs(x), 14.75f);
-    const s_pair numerator = s_times(s_times((s_pair){a, 0}, s_normal_tail(a)), s_gaussian(a));
-    s_pair denominator = s_plus(1, S_TAIL_SLOPE, (s_pair){a, 0});
-    denominator.low = s_fma(S_TAIL_SLOPE_LOW, a, denominator.low);
-    const s_ratio bend = s_divide(numerator, denominator);
-    const float negative = s_rounded(bend) * S_UNIT;
-    return s_copysign(v_where(x < 0, negative, v_where(x > 14, x, s_less_ratio(x, bend, S_UNIT))), x);
+    const s_pair smaller = s_times(s_normal_tail(a), s_gaussian(a));
+    const float negative = s_fma(a, smaller.high, a * smaller.low) * S_UNIT;
+    s_pair larger = s_sum(1, -(smaller.high * S_UNIT));
+    larger.low = s_fma(-smaller.low, S_UNIT, larger.low);
+    const float positive = v_where(x > 14, x, s_fma(x, larger.high, x * larger.low));
+    return s_copysign(v_where(x < 0, negative, positive), x);
 }
 
 /* Φ(x) + xφ(x) is Φ(-a) - aφ(a) or 1 less that: (a0 - a) B(a) exp(-a²/2), a0 the root.
@@ -568,7 +575,7 @@ V_INLINE float s_gelu(float x)
 V_INLINE float s_gelu_slope(float x)
 {
     const float a = s_at_most(s_abs(x), 14.75f);
-    const s_pair place = s_place(a);
+    const s_pair place = s_place_of(a).v;
     const float v = place.high;
     float p = S_BEND_9;
     p = s_fma(p, v, S_BEND_8);
@@ -608,7 +615,7 @@ V_INLINE float s_erf(float x)
     logarithm = s_fma(slope, a, S_ERFC_0);
     const s_reduced e = s_reduce(logarithm, s_fma(slope, a, -logarithm) + S_ERFC_0);
     const float power = s_power_of_two(e.n_rounding, 0);
-    const float large = (1 - power) - s_fma(power, e.p.high, power * e.p.low);
+    const float large = (1 - power) - s_fma(power, e.rest, power * e.high);
     return s_copysign(v_where(a < 0.9f, s_fma(p, a, a), large), x);
 }
 

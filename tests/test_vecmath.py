@@ -272,6 +272,7 @@ VECMATH = {
 
 GENERATOR = np.random.default_rng(31)
 COUNT = 3000
+S_ROUND = 1.5 * 2**23
 
 
 def uniform(low, high):
@@ -325,12 +326,16 @@ def parts_of_base():
     return base, *ratios(base / scale * np.where(base < 1, uniform(0, 0.499), np.abs(sizes(1e-9, 0.499)))), scale
 
 
+def parts_of_p(p):
+    """Return (n_rounding, high, rest) of s_reduced for a p; n is of no account."""
+    rest = (p * uniform(-0.2, 0.2)[: p.size]).astype(np.float32)
+    return S_ROUND, (p - rest).astype(np.float32), rest
+
+
 def parts_of_sum():
-    """Return (whole, scale, p.high, p.low) for each of the ranges of s_plus."""
+    """Return (whole, scale) and the parts of p for each of the ranges of s_plus."""
     whole, scale = sizes(1e-3, 1e3).astype(np.float32), powers(-20, 20)
-    slope, positive = np.abs(sizes(0.1, 10)).astype(np.float32), np.abs(sizes(1e-9, 1e5))
-    return joined((whole, scale, *pair(whole / scale * uniform(-0.6, 1))), (0, slope, *pair(sizes(1e-9, 1e9))),
-                  (1, slope, *pair(positive)))
+    return joined((whole, scale, *parts_of_p(whole / scale * uniform(-0.5, 0.8))), (0, scale, *parts_of_p(sizes(1e-9, 1e9))))
 
 
 def remainders():
@@ -339,9 +344,9 @@ def remainders():
 
 
 def reductions(low, high):
-    """Return (power, n_rounding, p.high, p.low) of 2^n exp(r) for low <= n <= high."""
+    """Return (power, n_rounding, high, rest) of 2^n exp(r) for low <= n <= high."""
     power = powers(low, high)
-    return power, np.log2(power) + S_ROUND, *pair(np.expm1(remainders()))
+    return power, np.log2(power) + S_ROUND, *parts_of_p(np.expm1(remainders()))[1:]
 
 
 def bends():
@@ -358,7 +363,6 @@ def last_terms():
 
 # ---- Cases of single precision ---------------------------------------------------------------------------------------
 
-S_ROUND = 1.5 * 2**23
 S_PLACE_MIDDLE = 0.171875
 GELU_LINEAR, GELU_CUBIC = (2 * mpmath.sqrt(2 / mpmath.pi) * mpmath.mpf(c) for c in ("1", "0.044715"))
 
@@ -367,15 +371,19 @@ def ratio(quotient, rest, inverse, *arguments):
     return quotient + rest * inverse
 
 
-def reduced(n_rounding, high, low, *arguments):
-    return mpmath.ldexp(1 + high + low, int(n_rounding - S_ROUND))
+def reduced(n_rounding, high, rest, *arguments):
+    return mpmath.ldexp(1 + high + rest, int(n_rounding - S_ROUND))
 
 
-def error_for_expm1(n_rounding, high, low, x, x_low):
+def error_for_expm1(n_rounding, high, rest, x, x_low):
     """Return the error of exp; for n = 0 at least a quarter of that of p, whose bound is four times as large."""
     exact = mpmath.expm1(x + x_low)
-    error = abs(reduced(n_rounding, high, low) / (1 + exact) - 1)
-    return error if n_rounding != S_ROUND or exact == 0 else max(error, abs((high + low) / exact - 1) / 4)
+    error = abs(reduced(n_rounding, high, rest) / (1 + exact) - 1)
+    return error if n_rounding != S_ROUND or exact == 0 else max(error, abs((high + rest) / exact - 1) / 4)
+
+
+def error_of_place(w, w_low, v, v_low, a):
+    return max(abs(w + w_low - 1 / (a + 3)), abs(v + v_low + S_PLACE_MIDDLE - 1 / (a + 3))) * (a + 3)
 
 
 def error_of_last_terms(high, low, start, start_low, v, v_low, c1, c2):
@@ -410,7 +418,7 @@ def gelu_slope(x):
 
 
 def normal_tail(a):
-    return mpmath.ncdf(-a) * mpmath.exp(a * a / 2) * (1 + 2 * mpmath.npdf(0) * a)
+    return mpmath.ncdf(-a) * mpmath.exp(a * a / 2)
 
 
 FLOATS = floats(-1e38, 1e38)
@@ -429,6 +437,7 @@ SINGLEMATH = {
     "s_sum_of_any": case(lambda a, b: a + b, FLOATS, OTHERS),
     "s_square": case(lambda a: a * a, sizes(1e-15, 1e19)),
     "s_times": case(lambda a, a_low, b, b_low: (a + a_low) * (b + b_low), *PAIRS),
+    "s_quotient": case(lambda a, b, b_low: a / (b + b_low), sizes(1e-9, 1e9), *pair(sizes(1e-9, 1e9)), value=ratio),
     "s_divide": case(lambda a, a_low, b, b_low: (a + a_low) / (b + b_low), *PAIRS, value=ratio),
     "s_rounded": case(ratio, *ratios(sizes(1e-9, 1e9))),
     "s_less_ratio": case(lambda base, quotient, rest, inverse, scale: base - scale * ratio(quotient, rest, inverse),
@@ -444,9 +453,9 @@ SINGLEMATH = {
     "s_reduce_roughly": case(mpmath.exp, floats(-300, 300), value=reduced),
     "s_reduce_for_expm1": case(lambda x, low: 0, *joined(pair(uniform(-100, 80)), pair(sizes(1e-20, 0.34))),
                                value=error_for_expm1, unit=lambda exact: 1),
-    "s_plus": case(lambda whole, scale, p, p_low: whole + scale * (p + p_low), *parts_of_sum()),
-    "s_exp": case(lambda power, n, p, p_low: power * (1 + p + p_low), *reductions(-60, 60)),
-    "s_power_less_1": case(lambda power, n, p, p_low: power * (1 + p + p_low) - 1,
+    "s_plus": case(lambda whole, scale, n, high, rest: whole + scale * (high + rest), *parts_of_sum()),
+    "s_exp": case(lambda power, n, high, rest: power * (1 + high + rest), *reductions(-60, 60)),
+    "s_power_less_1": case(lambda power, n, high, rest: power * (1 + high + rest) - 1,
                            *joined(reductions(-60, 2), reductions(-2, 2))),
     "s_expm1": case(mpmath.expm1, floats(-30, 0)),
     "s_exponential": case(mpmath.exp, floats(-104, 88.7, 5.244809, -87.70538)),
@@ -472,7 +481,7 @@ SINGLEMATH = {
                         np.concatenate([uniform(-88, 88), sizes(1e-20, 20)]),
                         value=lambda quotient, rest, inverse, tail, z: ratio(quotient, rest, inverse) * (1 + tail)),
     "s_softplus": case(lambda z: mpmath.log1p(mpmath.exp(z)), floats(-104, 104, 5.6364574e-05, -87.70538)),
-    "s_place": case(lambda a: 1 / (a + 4) - S_PLACE_MIDDLE, floats(0, 7), unit=lambda exact: exact + S_PLACE_MIDDLE),
+    "s_place_of": case(lambda a: 0, floats(0, 15), value=error_of_place, unit=lambda exact: 1),
     "s_last_terms": case(lambda *arguments: 0, *last_terms(), value=error_of_last_terms, unit=lambda exact: 1),
     "s_gaussian": case(lambda a: mpmath.ldexp(mpmath.exp(-a * a / 2), 32), floats(0, 13)),
     "s_normal_tail": case(normal_tail, floats(0, 14.75)),

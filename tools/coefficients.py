@@ -237,17 +237,17 @@ def scaled_tail(a):
 
 
 def of_place(function, degree):
-    """Return the problem of a function of a, as a polynomial in 1/(a + 4) - middle for 0 <= a <= 14.75."""
+    """Return the problem of a function of a, as a polynomial in 1/(a + 3) - middle for 0 <= a <= 14.75."""
 
     def target(v):
-        return function(1 / (v + SINGLE_MIDDLE) - 4)
+        return function(1 / (v + SINGLE_MIDDLE) - 3)
 
-    return target, lambda v: 1 / target(v), 1 / (SINGLE_FAR + 4) - SINGLE_MIDDLE, mpf("0.25") - SINGLE_MIDDLE, degree
+    return target, lambda v: 1 / target(v), 1 / (SINGLE_FAR + 3) - SINGLE_MIDDLE, mpf(1) / 3 - SINGLE_MIDDLE, degree
 
 
 def normal_tail_of_single():
-    """Phi(-a) exp(a^2/2) (1 + 2 phi(0) a)."""
-    return of_place(lambda a: scaled_tail(a) * (1 + 2 * DENSITY_AT_0 * a), 10)
+    """Phi(-a) exp(a^2/2) (a + 3)."""
+    return of_place(lambda a: scaled_tail(a) * (a + 3), 10)
 
 
 def bend_of_gelu():
@@ -392,10 +392,9 @@ def constants_of_singlemath(digits=24):
                 "TANH": hyperbolic_tangent, "ERF": error_function_of_single, "ERFC": complementary_error_function}
     for name, problem in problems.items():
         yield from fitted(name, problem, digits)
-    yield number("PLACE_MIDDLE", SINGLE_MIDDLE, "of the interval of 1 / (a + 4), a little to the right", digits)
+    yield number("PLACE_MIDDLE", SINGLE_MIDDLE, "of the interval of 1 / (a + 3), a little to the left", digits)
     yield from fitted("TAIL", normal_tail_of_single, digits, two_numbers_first=True)
     yield from fitted("BEND", bend_of_gelu, digits, two_numbers_first=True)
-    yield from two_numbers("TAIL_SLOPE", 2 * DENSITY_AT_0, "2 phi(0)", digits)
     yield from two_numbers("GELU_ROOT", GELU_ROOT, "where -gelu'(-a) is 0", digits)
     yield from two_numbers("SIXTH", mpf(1) / 6, "1 / 6", digits)
     yield from two_numbers("ERF_SLOPE", 2 / mpmath.sqrt(pi), "2 / sqrt(pi)", digits)

@@ -455,14 +455,10 @@ V_INLINE float s_gelu_tanh_slope(float x)
 V_INLINE float s_tanh(float x)
 {
     const float a = s_at_most(s_abs(x), 10), square = x * x;
-    float t = S_TANH_7;
-    t = s_fma(t, square, S_TANH_6);
-    t = s_fma(t, square, S_TANH_5);
-    t = s_fma(t, square, S_TANH_4);
-    t = s_fma(t, square, S_TANH_3);
-    t = s_fma(t, square, S_TANH_2);
-    t = s_fma(t, square, S_TANH_1);
-    t = s_fma(t, square, S_TANH_0);
+    const float fourth = square * square;
+    float t = s_fma(s_fma(S_TANH_7, square, S_TANH_6), fourth, s_fma(S_TANH_5, square, S_TANH_4));
+    t = s_fma(t, fourth, s_fma(S_TANH_3, square, S_TANH_2));
+    t = s_fma(s_fma(t, square, S_TANH_1), square, S_TANH_0);
     const float small = s_fma(t * square, x, x);
     const s_reduced e = s_reduce_roughly(2 * a);
     const float power = s_power_of_two(e.n_rounding, 0);
@@ -577,14 +573,13 @@ V_INLINE float s_gelu_slope(float x)
     const float a = s_at_most(s_abs(x), 14.75f);
     const s_pair place = s_place_of(a).v;
     const float v = place.high;
-    float p = S_BEND_9;
-    p = s_fma(p, v, S_BEND_8);
-    p = s_fma(p, v, S_BEND_7);
-    p = s_fma(p, v, S_BEND_6);
-    p = s_fma(p, v, S_BEND_5);
-    p = s_fma(p, v, S_BEND_4);
-    p = s_fma(p, v, S_BEND_3);
-    p = s_fma(p, v, S_BEND_2);
+    const float square = v * v;
+    float even = s_fma(S_BEND_8, square, S_BEND_6), odd = s_fma(S_BEND_9, square, S_BEND_7);
+    even = s_fma(even, square, S_BEND_4);
+    odd = s_fma(odd, square, S_BEND_5);
+    even = s_fma(even, square, S_BEND_2);
+    odd = s_fma(odd, square, S_BEND_3);
+    const float p = s_fma(odd, v, even);
     const s_pair factor = s_last_terms(S_BEND_0, S_BEND_0_LOW, place, S_BEND_1, p);
     s_pair far = s_sum_of_any(S_GELU_ROOT, -a);
     far.low += S_GELU_ROOT_LOW;
@@ -604,15 +599,12 @@ V_INLINE float s_erf(float x)
     p = s_fma(p, square, S_ERF_2);
     p = s_fma(p, square, S_ERF_1);
     p = s_fma(p, square, S_ERF_0);
-    float logarithm = S_ERFC_7; /* of 1 - erf(a) */
-    logarithm = s_fma(logarithm, a, S_ERFC_6);
-    logarithm = s_fma(logarithm, a, S_ERFC_5);
-    logarithm = s_fma(logarithm, a, S_ERFC_4);
-    logarithm = s_fma(logarithm, a, S_ERFC_3);
-    logarithm = s_fma(logarithm, a, S_ERFC_2);
-    logarithm = s_fma(logarithm, a, S_ERFC_1);
-    const float slope = logarithm; /* what the last step loses is the low part of the exponent */
-    logarithm = s_fma(slope, a, S_ERFC_0);
+    float slope = s_fma(S_ERFC_7, a, S_ERFC_6); /* of log(1 - erf(a)) */
+    slope = s_fma(slope, square, s_fma(S_ERFC_5, a, S_ERFC_4));
+    slope = s_fma(slope, square, s_fma(S_ERFC_3, a, S_ERFC_2));
+    slope = s_fma(slope, a, S_ERFC_1);
+    /* What the last step loses is the low part of the exponent. */
+    const float logarithm = s_fma(slope, a, S_ERFC_0);
     const s_reduced e = s_reduce(logarithm, s_fma(slope, a, -logarithm) + S_ERFC_0);
     const float power = s_power_of_two(e.n_rounding, 0);
     const float large = (1 - power) - s_fma(power, e.rest, power * e.high);

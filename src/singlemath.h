@@ -391,17 +391,17 @@ V_INLINE float s_times_share(float x, float z, float low)
 
 /* (far + exp(y) - 1) exp(y) / (factor + exp(y))² in units of 2^-40: what the derivative of x σ(z) is made of once its
  * root is taken out, z = y - log(factor).  The high part of `factor` has a bit to spare, and `far` is 3 y or more.
- * Max error: 2^-25 of it, not counting underflow.  Range: -112 <= y <= 1.3. */
+ * Max error: 2^-24 of it, not counting underflow.  Range: -112 <= y <= 1.3. */
 V_INLINE s_ratio s_bend(float y, float y_low, s_pair factor, s_pair far)
 {
     const s_reduced a = s_reduce_for_expm1(y, y_low);
-    const float scaled = s_power_of_two(a.n_rounding, 40); /* 2^n may be subnormal, and does not matter then */
-    const float power = scaled * 0x1p-40f, whole = power + factor.high;
-    const s_pair difference = s_power_less_1(power, a), e = s_exp(scaled, a);
-    s_pair sum = s_plus(whole, power, a);
-    sum.low += (power - (whole - factor.high)) + factor.low;
-    s_pair g = s_sum(far.high, difference.high);
-    g.low += far.low + difference.low;
+    const s_pair e = s_exp(s_power_of_two(a.n_rounding, 40), a);
+    const s_pair unscaled = {e.high * 0x1p-40f, e.low * 0x1p-40f}; /* where it is subnormal, it does not matter */
+    s_pair sum = s_sum(factor.high, unscaled.high), g = s_sum(-1, unscaled.high);
+    sum.low += unscaled.low + factor.low;
+    const float low = g.low + unscaled.low;
+    g = s_sum(far.high, g.high);
+    g.low += far.low + low;
     s_pair square = s_square(sum.high);
     square.low = s_fma(2 * sum.high, sum.low, square.low);
     return s_divide(s_times(e, g), square);

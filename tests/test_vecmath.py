@@ -335,7 +335,8 @@ def parts_of_p(p):
 def parts_of_sum():
     """Return (whole, scale) and the parts of p for each of the ranges of s_plus."""
     whole, scale = sizes(1e-3, 1e3).astype(np.float32), powers(-20, 20)
-    return joined((whole, scale, *parts_of_p(whole / scale * uniform(-0.5, 0.8))), (0, scale, *parts_of_p(sizes(1e-9, 1e9))))
+    return joined((whole, scale, *parts_of_p(whole / scale * uniform(-0.5, 0.8))),
+                  (0, scale, *parts_of_p(sizes(1e-9, 1e9))))
 
 
 def remainders():
@@ -423,6 +424,8 @@ def normal_tail(a):
 
 FLOATS = floats(-1e38, 1e38)
 OTHERS = np.roll(FLOATS, 7)
+UNIT_INTERVAL = np.concatenate([uniform(1e-6, 1), 0.5 + sizes(1e-7, 0.25), np.abs(sizes(1e-45, 1e-3)),
+                                1 - np.abs(sizes(1e-7, 1e-3))]).astype(np.float32)
 PAIRS = *pair(sizes(1e-9, 1e9)), *pair(sizes(1e-9, 1e9))
 
 SINGLEMATH = {
@@ -477,10 +480,14 @@ SINGLEMATH = {
     "s_gelu_tanh_slope": case(gelu_tanh_slope,
                               floats(-11, 11, -0.75246143, 0.75246143, -0.5148478, -10.242918)),
     "s_tanh": case(mpmath.tanh, floats(-12, 12, 0.90865171, 1, 1.010254)),
+    "s_area_tangent_tail": case(mpmath.workdps(80)(lambda s: 2 * mpmath.atanh(s / 2) / s - 1),
+                                np.concatenate([uniform(-0.66, 0.66), sizes(1e-15, 0.66)])),
     "s_log1p_exp": case(lambda z: mpmath.ldexp(mpmath.log1p(mpmath.exp(-abs(z))), 32),
                         np.concatenate([uniform(-88, 88), sizes(1e-20, 20)]),
                         value=lambda quotient, rest, inverse, tail, z: ratio(quotient, rest, inverse) * (1 + tail)),
     "s_softplus": case(lambda z: mpmath.log1p(mpmath.exp(z)), floats(-104, 104, 5.6364574e-05, -87.70538)),
+    "s_logit": case(lambda x: mpmath.log(x / (1 - x)), UNIT_INTERVAL),
+    "s_logit_slope": case(lambda x: 1 / (x * (1 - x)), UNIT_INTERVAL),
     "s_place_of": case(lambda a: 0, floats(0, 15), value=error_of_place, unit=lambda exact: 1),
     "s_last_terms": case(lambda *arguments: 0, *last_terms(), value=error_of_last_terms, unit=lambda exact: 1),
     "s_gaussian": case(lambda a: mpmath.ldexp(mpmath.exp(-a * a / 2), 32), floats(0, 13)),
@@ -542,6 +549,10 @@ SPECIAL_VALUES = {  # (name, the first member of the result, the arguments), eac
         ("s_tanh", [nan, 1.0, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
         ("s_log1p_exp", [nan], [nan]),
         ("s_softplus", [nan, inf, 0.0], [nan, inf, -inf]),
+        ("s_logit", [nan, nan, nan, -inf, -inf, inf, 0.0, nan, nan],
+         [nan, inf, -inf, 0.0, -0.0, 1.0, 0.5, -1e-40, 1.0000001]),
+        ("s_logit_slope", [nan, nan, nan, inf, inf, inf, 4.0, nan, nan],
+         [nan, inf, -inf, 0.0, -0.0, 1.0, 0.5, -1e-40, 1.0000001]),
         ("s_gelu", [nan, inf, -0.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
         ("s_gelu_slope", [nan, 1.0, -0.0, 0.5, 0.5], [nan, inf, -inf, 0.0, -0.0]),
         ("s_erf", [nan, 1.0, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),

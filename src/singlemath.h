@@ -355,8 +355,8 @@ V_INLINE float s_decay(s_pair factor, float x, float low)
 
 #define S_UNIT 0x1p-32f /* so that 1 + exp(109) stays finite */
 
-/* S_UNIT (1 + exp(-(z + low))).  Max error: 2^-25 of it.  Range: -109 <= z <= 20, beyond which σ is 1. */
-V_INLINE s_pair s_odds(float z, float low)
+/* 1/σ(z + low) in units of 2^32, S_UNIT (1 + exp(-(z + low))).  Max error: 2^-25 of it.  Range: -109 <= z <= 20, beyond which σ is 1. */
+V_INLINE s_pair s_inverse_sigmoid(float z, float low)
 {
     const s_reduced a = s_reduce(-z, -low);
     const float power = s_power_of_two(a.n_rounding, -32), whole = power + S_UNIT;
@@ -366,16 +366,16 @@ V_INLINE s_pair s_odds(float z, float low)
 
 /* σ(z): σ(-|z|), or 1 less that, which is at most 1/2.
  * Max error: 0.9 ULP, 0.8 among subnormal results.  Range: all.  NaN stays. */
-V_INLINE float s_share(float z)
+V_INLINE float s_sigmoid(float z)
 {
-    const float smaller = s_rounded(s_quotient(1, s_odds(s_at_least(-s_abs(z), -109), 0)));
+    const float smaller = s_rounded(s_quotient(1, s_inverse_sigmoid(s_at_least(-s_abs(z), -109), 0)));
     return v_where(z < 0, smaller * S_UNIT, s_fma(-smaller, S_UNIT, 1));
 }
 
 /* scale σ(z) σ(-z), for a power of two.  Max error: 0.7 ULP, 0.8 among subnormal results.  Range: all.  NaN stays. */
-V_INLINE float s_share_slope(float z, float scale)
+V_INLINE float s_sigmoid_slope(float z, float scale)
 {
-    const s_ratio a = s_quotient(1, s_odds(s_at_least(-s_abs(z), -109), 0));
+    const s_ratio a = s_quotient(1, s_inverse_sigmoid(s_at_least(-s_abs(z), -109), 0));
     const float low = a.rest * a.inverse, share = a.quotient * S_UNIT;
     const s_pair other = s_sum(1, -share);
     return s_fma(a.quotient, other.high, s_fma(a.quotient, other.low, s_fma(-2 * low, share, low))) * (scale * S_UNIT);
@@ -383,9 +383,9 @@ V_INLINE float s_share_slope(float z, float scale)
 
 /* x σ(z + low), for x of the sign of z, where z is below -20 |x| <= |z|, and where x is above 2^80 z >= 20.
  * Max error: 0.8 ULP, 0.9 among subnormal results.  Range: -109 <= z.  NaN and ±0 stay. */
-V_INLINE float s_times_share(float x, float z, float low)
+V_INLINE float s_times_sigmoid(float x, float z, float low)
 {
-    const float value = s_rounded(s_quotient(x, s_odds(s_at_most(z, 20), low))) * S_UNIT;
+    const float value = s_rounded(s_quotient(x, s_inverse_sigmoid(s_at_most(z, 20), low))) * S_UNIT;
     return s_copysign(v_where(x > 0x1p80f, x, value), x);
 }
 

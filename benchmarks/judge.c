@@ -22,6 +22,7 @@ typedef _Float128 real;
 #define ROUNDING 0x1p-113
 #endif
 
+#define TIE 0x1p-64 /* units: what is no further than that beyond half-way, and not known to be half-way, is right */
 #define LIBRARY (12 * ROUNDING) /* of the functions of glibc, whose manual states at most 5 units in the last place */
 
 typedef struct {
@@ -291,8 +292,9 @@ int64_t judge(int32_t which, const double *values, const format *dtype, int32_t 
                 if (fabs(target) > overflow) target = copysign(overflow, target);
             }
             real distance = fabs(result - target);
-            real error = distance / unit, beyond_half = error - 0.5;
-            wrong[c] = beyond_half == 0 ? fmod(fabs(result) / unit_of(result, f), (real)2) != 0 : beyond_half > 0;
+            real error = distance / unit, beyond_half = error - 0.5 - TIE;
+            wrong[c] = beyond_half > 0;
+            if (uncertainty == 0 && error == 0.5) wrong[c] = fmod(fabs(result) / unit_of(result, f), (real)2) != 0;
             known &= isinf(error) || uncertainty == 0 || fabs(beyond_half) > uncertainty;
             errors[c] = distance / counted;
         }

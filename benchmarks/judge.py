@@ -31,6 +31,7 @@ PRECISIONS = (53, 64, 113)
 COMPILER = ("gcc", "-O2", "-std=gnu11", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")
 PARAMETERS = 8  # of a formula, at most; as in judge.c
 BESIDE = 0.01  # of a root
+TIE = mpmath.ldexp(1, -64)  # units that count as nothing beside half a unit; as in judge.c
 
 FORMATS = {"float16": (11, -14, 15), "bfloat16": (8, -126, 127), "float32": (24, -126, 127),
            "float64": (53, -1022, 1023)}
@@ -301,7 +302,7 @@ def unit_of(value, form):
 
 
 def compare(result, truth, unit, form):
-    """Return how far a result is from the true value, and whether it is not the nearest number, as judge.c does."""
+    """Return how far a result is from the true value, and whether another number is nearer, as judge.c does."""
     if math.isnan(result) or mpmath.isnan(truth):
         wrong = not (math.isnan(result) and mpmath.isnan(truth))
         return math.inf if wrong else 0.0, wrong
@@ -310,5 +311,6 @@ def compare(result, truth, unit, form):
         result, truth = math.copysign(1, result) * overflow, min(max(truth, -overflow), overflow)
     result = mpf(result)
     distance = abs(result - truth)
-    beyond_half = distance - unit / 2
-    return distance, beyond_half > 0 if beyond_half else abs(result) / unit_of(result, form) % 2 != 0
+    if distance == unit / 2:
+        return distance, abs(result) / unit_of(result, form) % 2 != 0
+    return distance, distance > (0.5 + TIE) * unit

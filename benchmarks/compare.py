@@ -240,11 +240,15 @@ class Comparison:
         self.is_settled = all(self.seconds[label] > SETTLED * before.get(label, math.inf) for label in self.seconds)
 
     def clock(self, label):
-        """Return the clock of the processor, where one thread does it all and it is fine, or that of the wall."""
+        """Return the clock of the processor, where one thread does it all and it is fine, or that of the wall.
+
+        The one thread of TensorFlow and of JAX need not be the caller's, and the clock of a process lags behind its
+        other threads.
+        """
         library, *_ = self.statements[label]
-        clock = "process_time" if library.fixed_threads else "thread_time"  # its one thread need not be the caller's
-        is_fine = time.get_clock_info(clock).resolution < TIMING / 1000
-        return getattr(time, clock) if is_fine and self.facts["threads"] == 1 else time.perf_counter
+        is_fine = time.get_clock_info("thread_time").resolution < TIMING / 1000
+        alone = self.facts["threads"] == 1 and not library.fixed_threads
+        return time.thread_time if is_fine and alone else time.perf_counter
 
     def weight(self):
         """Return about how long a turn takes, for the progress bar."""

@@ -15,6 +15,7 @@ from pyactx import _numpy_math, testing
 from pyactx._definition import BOOK, REQUIRED
 
 OPERATIONS = ("forward", "derivative")
+PYTHON = 5.0  # ULP of the formulas in float64 arithmetic: the pure-Python implementation, which is written to be read
 BLOCK = 1 << 14  # NumPy is several times as fast where a block fits in the cache
 
 
@@ -117,6 +118,12 @@ def units_of_terms(name, formula, high, x, parameters):
     return np.where(np.isfinite(units), units, 1.0)
 
 
+def bound_of(implementation, definition, dtype):
+    """Return the bound that an activation states, which in float64 is that of the kernels."""
+    stated = definition.max_ulp[dtype]
+    return stated if implementation.compiled or dtype == "float32" else max(stated, PYTHON)
+
+
 def beyond(implementation, error, bound, x):
     """Return what to say of the worst result, if it is beyond the bound."""
     worst = np.argmax(np.where(np.isnan(error), np.inf, error))
@@ -174,7 +181,7 @@ def test_float64(name, operation):
     failures = []
     for implementation, (result,) in judged(name, operation, [x], parameters):
         error = mpmath_math.ulp_error(result, high, low) / unit
-        failures += beyond(implementation, error, definition.max_ulp["float64"], x)
+        failures += beyond(implementation, error, bound_of(implementation, definition, "float64"), x)
     assert not failures
 
 
@@ -193,7 +200,7 @@ def test_with_other_parameters(name, operation, dtype):
     failures = []
     for implementation, (result,) in judged(name, operation, [x], parameters):
         error = mpmath_math.ulp_error(result, high, low) / unit
-        failures += beyond(implementation, error, definition.max_ulp[dtype], x)
+        failures += beyond(implementation, error, bound_of(implementation, definition, dtype), x)
     assert not failures
 
 
@@ -214,14 +221,15 @@ def test_gated(name, operation, dtype):
                 # The derivative of the nonlinearity may be a sum of terms that cancel: in units of those, about up.
                 with np.errstate(over="ignore"):
                     error /= np.spacing(np.maximum(np.abs(high), np.abs(up))) / np.spacing(np.abs(high))
-            failures += beyond(implementation, error, definition.max_ulp[dtype], gate)
+            failures += beyond(implementation, error, bound_of(implementation, definition, dtype), gate)
     assert not failures
 
 
 def test_stated_bounds_meet_the_promise():
     for definition in BOOK.values():
         assert definition.max_ulp["float32"] <= 1, definition.name
-        assert definition.max_ulp["float64"] <= 16, definition.name
+        most = 2 if definition.kind in ("elementwise", "gated") else 16
+        assert definition.max_ulp["float64"] <= most, definition.name
 
 
 # ---- Rows ------------------------------------------------------------------------------------------------------------

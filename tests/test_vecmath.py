@@ -182,6 +182,29 @@ def normal_logarithms():
     return u[usual], np.arange(np.sum(usual)) % 2 * -54.0, low[usual]
 
 
+def near(most):
+    """Return numbers of every size up to that, of either sign."""
+    generator = np.random.default_rng(32)
+    return np.exp(generator.uniform(np.log(1e-20), np.log(most), 3000)) * generator.choice([-1, 1], 3000)
+
+
+def pairs(count=1, most=2.0**300):
+    """Return numbers of every size up to that, each followed by a low part of at most half a unit of it."""
+    numbers = [np.roll(near(most), 7 * i) for i in range(count)]
+    return tuple(part for number in numbers for part in with_low(number))
+
+
+def logits(most=745.0):
+    """Return points of every size and the tails of the logistic function, with low parts."""
+    generator = np.random.default_rng(33)
+    return with_low(np.concatenate([near(40), generator.uniform(-most, most, 3000), generator.uniform(-3, 3, 3000)]))
+
+
+def away(x, root, distance):
+    """Return the points that are not beside a root."""
+    return x[np.abs(x - root) > distance]
+
+
 # ---- Cases -----------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +234,90 @@ def left_of_angle(r, r_low, odd, z, low, half):
     return angle - turns * mpmath.pi / 2 if told else mpmath.inf
 
 
+def relative(output, exact):
+    return abs(output / exact - 1) if exact else abs(output)
+
+
+def scaled(high, low, unit, *arguments):
+    return (high + low) * unit
+
+
+def logistic(z):
+    return 1 / (1 + mpmath.exp(-z))
+
+
+def error_of_sigmoids(unit, smaller, smaller_low, larger, larger_low, z, low):
+    share = logistic(-abs(z + low))
+    return max(relative((smaller + smaller_low) * unit, share), relative(larger + larger_low, 1 - share))
+
+
+def error_of_tanh_ratio(numerator, numerator_low, denominator, denominator_low, x):
+    e = mpmath.exp(-2 * abs(x))
+    return max(relative(numerator + numerator_low, -mpmath.expm1(-2 * abs(x))),
+               relative(denominator + denominator_low, 1 + e))
+
+
+def error_of_mish_terms(high, low, unit, e, e_low, numerator, numerator_low, denominator, denominator_low, x):
+    exact = mpmath.exp(-abs(x))
+    of = (exact, 1 + exact / 2) if x < 0 else (2 * exact, 1 + 2 * exact)
+    return max(relative((high + low) * unit, exact), relative(numerator + numerator_low, of[1]),
+               relative(denominator + denominator_low, 1 + of[0] + of[0] ** 2 / 2))
+
+
+MIDDLE = mpmath.mpf("0.109375")
+
+
+def error_of_place(variable, variable_low, total, total_low, inverse, a):
+    place = 1 / (a + mpmath.mpf("5.5"))
+    rough = relative(inverse, 1 / (a + mpmath.mpf("1.25"))) / 2**13
+    return max(abs(variable + variable_low + MIDDLE - place) / MIDDLE,
+               relative(total + total_low, a + mpmath.mpf("1.25")), rough)
+
+
+def error_of_terms(exact, terms):
+    """Return what compares a result with an exact value, in units of the larger of it and the terms."""
+    def error(*numbers):
+        *outputs, = numbers[: len(numbers) - exact.__code__.co_argcount]
+        given = numbers[len(outputs):]
+        value = exact(*given)
+        return abs(sum(outputs) - value) / max(abs(value), terms(*given))
+    return error
+
+
+def times_sigmoid_slope(z, low, growth, growth_low):
+    share = logistic(-abs(z + low))
+    bend = share * (1 - abs(growth + growth_low) * (1 - share))
+    return bend if z < 0 else 1 - bend
+
+
+def mish(x):
+    return x * mpmath.tanh(mpmath.log1p(mpmath.exp(x)))
+
+
+def mish_slope(x):
+    e = mpmath.exp(x)
+    return e * (4 * (x + 1) + 4 * e * e + e**3 + e * (4 * x + 6)) / (e * e + 2 * e + 2) ** 2
+
+
+def squareplus_slope(x, b):
+    return (1 + x / mpmath.sqrt(x * x + b)) / 2
+
+
+def softplus(x):
+    return mpmath.log1p(mpmath.exp(x))
+
+
+def xielu_left(b, alpha, x, m):
+    return (b + softplus(alpha)) * (mpmath.expm1(m) - x) + b * x
+
+
+def scaled_tail(a):
+    return mpmath.ncdf(-a) * mpmath.exp(a * a / 2)
+
+
+GELU_ROOT = mpmath.findroot(lambda a: scaled_tail(a) - mpmath.npdf(0) * a, mpmath.mpf("0.75"))
+
+
 SIGNED = spread(-1e300, 1e300)
 OTHER = np.roll(SIGNED, 7)
 HALVES = np.arange(angles()[0].size) % 2 / 2
@@ -235,7 +342,7 @@ VECMATH = {
     "v_quotient_error": case(lambda a, low, b, q: (a + low) / b, *with_quotient(),
                              value=lambda error, a, low, b, q: q + error),
     "v_power_of_two": case(lambda n: mpmath.ldexp(1, int(n - 1.5 * 2**52)), np.arange(-1022.0, 1024.0) + 1.5 * 2**52),
-    "v_reduce": case(lambda x, low: mpmath.exp(x + low), *with_low(spread(-1400, 720)),
+    "v_reduce": case(lambda x, low: mpmath.exp(x + low), *with_low(spread(-1400, 1400)),
                      value=lambda n, high, rest, x, low: mpmath.ldexp(1 + high + rest, int(n))),
     "v_clip_exponent": case(lambda x: min(max(x, -1400), 720), spread(-3000, 3000)),
     "v_power_of_two_twice": case(lambda n: mpmath.ldexp(1, int(n)), np.arange(-2040.0, 1041.0),
@@ -265,6 +372,76 @@ VECMATH = {
                            value=mpmath.workdps(400)(left_of_angle), unit=lambda exact: 1),
     "v_sine_square": case(mpmath.workdps(400)(lambda z, low, half: mpmath.sin(z + low + half * mpmath.pi / 2) ** 2),
                           *angles(), HALVES),
+    "v_sum": case(lambda a, b: a + b, SIGNED, SIGNED * np.resize(near(1.0), SIGNED.size)),
+    "v_sum_of_any": case(lambda a, b: a + b, SIGNED, OTHER),
+    "v_leading": case(lambda x: x, near(2.0**900)),
+    "v_times": case(lambda a, a_low, b, b_low: (a + a_low) * (b + b_low), *pairs(2)),
+    "v_multiple": case(lambda factor, a, low: factor * (a + low), np.roll(near(2.0**300), 3), *pairs()),
+    "v_rounded_product": case(lambda a, a_low, b, b_low: (a + a_low) * (b + b_low), *pairs(2)),
+    "v_pair_square": case(lambda a, low: (a + low) ** 2, *pairs()),
+    "v_divide_by": case(lambda a, a_low, b, b_low, inverse: (a + a_low) / (b + b_low), *pairs(2),
+                        1 / pairs(2)[2] * (1 + np.resize(near(2.0**-41), 3000))),
+    "v_divide": case(lambda a, a_low, b, b_low: (a + a_low) / (b + b_low), *pairs(2)),
+    "v_inverse": case(lambda a, low: 1 / (a + low), *pairs()),
+    "v_rounded": case(lambda a, low: a + low, *pairs()),
+    "v_less": case(lambda base, a, low: base - a - low, np.abs(near(1.0)),
+                   *with_low(np.abs(near(1.0)) * np.random.default_rng(34).uniform(0, 0.5, 3000))),
+    "v_plus": case(lambda a, a_low, b, b_low: 0, *pairs(2),
+                   value=error_of_terms(lambda a, a_low, b, b_low: a + a_low + b + b_low,
+                                        lambda a, a_low, b, b_low: max(abs(a), abs(b))), unit=lambda exact: 1),
+    "v_horner": case(lambda a, e, e_low, b, b_low: 0, np.ldexp(np.abs(near(1.0)), 70), *pairs(2, 1.0),
+                     value=error_of_terms(lambda a, e, e_low, b, b_low: a + (e + e_low) * (b + b_low),
+                                          lambda a, e, e_low, b, b_low: max(abs(a), abs(e * b))),
+                     unit=lambda exact: 1),
+    "v_plus_ratio": case(lambda x, a, a_low, b, b_low: x + (a + a_low) / (b + b_low), np.abs(near(2.0**300)),
+                         *map(np.abs, pairs(2)[:1]), pairs(2)[1] * 0, *map(np.abs, pairs(2)[2:3]), pairs(2)[3] * 0),
+    "v_times_sum": case(lambda factor, a, b: factor * (a + b), near(2.0**300), *pairs(2)[::2]),
+    "v_squareplus": case(mpmath.workdps(400)(lambda x, b: (x + mpmath.sqrt(x * x + b)) / 2),
+                         np.tile(spread(-1e30, 1e30)[::4], 2), np.repeat([4.0, 0.37], spread(-1e30, 1e30)[::4].size)),
+    "v_squareplus_slope": case(mpmath.workdps(400)(squareplus_slope), np.tile(spread(-1e30, 1e30)[::4], 2),
+                               np.repeat([4.0, 0.37], spread(-1e30, 1e30)[::4].size)),
+    "v_mantissa": case(lambda n, high, rest: 1 + high + rest, 0 * near(0.3), near(0.3), near(0.3) ** 2 / 2),
+    "v_decay": case(lambda x, low: mpmath.exp(x + low), *with_low(-np.abs(spread(-1390, 0))), value=scaled),
+    "v_gaussian": case(lambda x, low: mpmath.exp(-(x + low) ** 2 / 2), *with_low(spread(-50, 50)), value=scaled),
+    "v_sigmoids_of": case(lambda z, low: 0, *logits(1390.0), value=error_of_sigmoids, unit=lambda exact: 1),
+    "v_sigmoid": case(lambda z, low: logistic(z + low), *logits()),
+    "v_sigmoid_slope": case(lambda z, scale: scale * logistic(z) * logistic(-z), logits()[0],
+                          np.resize([1.0, 4.0], logits()[0].size)),
+    "v_times_sigmoid": case(lambda x, z, low: x * logistic(z + low), np.resize(near(1e200), logits()[0].size),
+                            *logits()),
+    "v_times_sigmoid_slope": case(
+        times_sigmoid_slope, *(z := [part[np.abs(logits()[0] + 1.2784) > 0.01] for part in logits()]), *z),
+    "v_tanh_ratio": case(lambda x: 0, spread(-25, 25), value=error_of_tanh_ratio, unit=lambda exact: 1),
+    "v_abs_tanh": case(lambda x: mpmath.tanh(abs(x)), spread(-25, 25)),
+    "v_tanh": case(mpmath.tanh, spread(-25, 25)),
+    "v_mish_of": case(lambda x: 0, spread(-1390, 1390), value=error_of_mish_terms, unit=lambda exact: 1),
+    "v_mish": case(mish, np.concatenate([spread(-745, 60)[::2], spread(-6, 6)[::2]])),
+    "v_mish_slope": case(mish_slope, away(np.concatenate([spread(-745, 60)[::2], spread(-6, 6)[::2]]), -1.19243, 0.01)),
+    "v_reduce_precisely": case(lambda x, low: mpmath.exp(x + low), *with_low(-np.abs(spread(-700, 0))),
+                               value=lambda n, r, r_low, curve, curve_low, *x: mpmath.ldexp(
+                                   1 + r + r_low + curve + curve_low, int(n))),
+    "v_precise_mantissa": case(lambda n, r, r_low, curve, curve_low, one: one + r + r_low + curve + curve_low,
+                               0 * near(0.3), *with_low(near(0.34)), *with_low(near(0.34) ** 2 / 2), 1 + 0 * near(0.3)),
+    "v_precise_expm1": case(lambda x, without: 0, -np.abs(spread(-700, 0)), np.arange(spread(-700, 0).size) % 2,
+                            value=error_of_terms(lambda x, without: mpmath.expm1(x) - (x if without else 0),
+                                                 lambda x, without: 1), unit=lambda exact: 1),
+    "v_precise_softplus": case(lambda x: 0, spread(-40, 40),
+                               value=error_of_terms(softplus, lambda x: 1), unit=lambda exact: 1),
+    "v_xielu_left": case(lambda b, alpha, x, m: 0, np.full(8000, 0.5), np.resize(near(3.0), 8000),
+                         x := np.minimum(-np.abs(spread(-30, 0))[:8000], -1e-290), x,
+                         value=error_of_terms(xielu_left, lambda b, alpha, x, m: max(
+                             abs(b * x), abs((b + softplus(alpha)) * (mpmath.expm1(m) - x)))), unit=lambda exact: 1),
+    "v_xielu_slope_right": case(lambda b, alpha, factor: b + factor * softplus(alpha), np.full(3000, 0.5),
+                                np.resize(near(3.0), 3000), np.abs(np.roll(near(1e9), 5))),
+    "v_xielu_slope_left": case(lambda b, alpha, x: (b + softplus(alpha)) * mpmath.expm1(x) + b, np.full(3000, 0.5),
+                               np.abs(near(3.0)), -np.abs(np.roll(near(0.2), 5))),
+    "v_place_of": case(lambda a: 0, spread(0, 60), value=error_of_place, unit=lambda exact: 1),
+    "v_bend_over_distance": case(lambda a: (scaled_tail(a) - mpmath.npdf(0) * a) / (GELU_ROOT - a), spread(0, 38.6)),
+    "v_times_normal_tail": case(lambda x: abs(x) * mpmath.ncdf(-abs(x)), spread(-38.6, 38.6)),
+    "v_gelu_slope": case(lambda x: mpmath.ncdf(x) + x * mpmath.npdf(x), spread(-38.6, 38.6)),
+    "v_sine_square_pair": case(
+        mpmath.workdps(400)(lambda z, low, half: mpmath.sin(z + low + half * mpmath.pi / 2) ** 2),
+        *(part[(np.abs(angles()[0]) > 1e-130) | (HALVES > 0)] for part in (*angles(), HALVES))),
     "v_sine_of_twice": case(mpmath.workdps(400)(lambda z, low: mpmath.sin(2 * (z + low))), *angles()),
 }
 
@@ -392,10 +569,6 @@ def error_of_last_terms(high, low, start, start_low, v, v_low, c1, c2):
     return (high + low - start - start_low - terms) / terms
 
 
-def logistic(z):
-    return 1 / (1 + mpmath.exp(-z))
-
-
 def silu_slope(z, low):
     return logistic(z + low) * (1 + (z + low) * logistic(-z - low))
 
@@ -419,7 +592,7 @@ def gelu_slope(x):
 
 
 def normal_tail(a):
-    return mpmath.ncdf(-a) * mpmath.exp(a * a / 2)
+    return scaled_tail(a)
 
 
 FLOATS = floats(-1e38, 1e38)

@@ -112,27 +112,41 @@ def error_function():
 
 
 DENSITY_AT_0 = 1 / mpmath.sqrt(2 * mpmath.pi)
-TAIL_SHIFT = mpf("5.5")
+TAIL_SHIFT, TAIL_OFFSET = mpf("5.5"), mpf("1.25")
 TAIL_LOW, TAIL_HIGH = 1 / (TAIL_SHIFT + mpf("38.7")), 1 / TAIL_SHIFT
-TAIL_MIDDLE = mpf(float((TAIL_LOW + TAIL_HIGH) / 2))
+TAIL_MIDDLE = mpf("0.109375")
+
+
+def scaled_tail(a):
+    return mpmath.erfc(a / mpmath.sqrt(2)) * mpmath.exp(a * a / 2) / 2
+
+
+GELU_ROOT = mpmath.findroot(lambda a: scaled_tail(a) - DENSITY_AT_0 * a, mpf("0.75"))  # of -gelu'(-a)
+
+
+def bend_over_distance(a):
+    if abs(a - GELU_ROOT) < mpf("1e-15"):
+        a += mpf("1e-15")
+    return (scaled_tail(a) - DENSITY_AT_0 * a) / (GELU_ROOT - a)
+
+
+def of_shifted(function, degree):
+    """Return the problem of a function of a, as a polynomial in 1/(a + shift) - middle for 0 <= a <= 38.7."""
+
+    def target(v):
+        return function(1 / (TAIL_MIDDLE + v) - TAIL_SHIFT)
+
+    return target, lambda v: 1 / target(v), TAIL_LOW - TAIL_MIDDLE, TAIL_HIGH - TAIL_MIDDLE, degree
 
 
 def normal_tail():
-    """Phi(-a) exp(a^2/2) = t (1/sqrt(2 pi) + t T(t - middle)), t = 1/(a + shift), for 0 <= a <= 38.7."""
+    """Phi(-a) exp(a^2/2) (a + offset)."""
+    return of_shifted(lambda a: scaled_tail(a) * (a + TAIL_OFFSET), 22)
 
-    def tail(t):
-        a = 1 / t - TAIL_SHIFT
-        return mpmath.erfc(a / mpmath.sqrt(2)) * mpmath.exp(a * a / 2) / 2
 
-    def target(v):
-        t = TAIL_MIDDLE + v
-        return (tail(t) / t - mpf(float(DENSITY_AT_0))) / t
-
-    def weight(v):
-        t = TAIL_MIDDLE + v
-        return t**2 / tail(t)
-
-    return target, weight, TAIL_LOW - TAIL_MIDDLE, TAIL_HIGH - TAIL_MIDDLE, 20
+def bend_of_gelu():
+    """(Phi(-a) exp(a^2/2) - phi(0) a)/(root - a)."""
+    return of_shifted(bend_over_distance, 20)
 
 
 def tanh_remainder():
@@ -232,10 +246,6 @@ SINGLE_MIDDLE = mpf("0.171875")
 SINGLE_FAR = mpf("14.75")  # beyond which a value of gelu is 0 in float32
 
 
-def scaled_tail(a):
-    return mpmath.erfc(a / mpmath.sqrt(2)) * mpmath.exp(a * a / 2) / 2
-
-
 def of_place(function, degree):
     """Return the problem of a function of a, as a polynomial in 1/(a + 3) - middle for 0 <= a <= 14.75."""
 
@@ -250,18 +260,9 @@ def normal_tail_of_single():
     return of_place(lambda a: scaled_tail(a) * (a + 3), 10)
 
 
-def bend_of_gelu():
+def bend_of_gelu_of_single():
     """(Phi(-a) exp(a^2/2) - phi(0) a)/(root - a)."""
-
-    def function(a):
-        if abs(a - GELU_ROOT) < mpf("1e-15"):
-            a += mpf("1e-15")
-        return (scaled_tail(a) - DENSITY_AT_0 * a) / (GELU_ROOT - a)
-
-    return of_place(function, 9)
-
-
-GELU_ROOT = mpmath.findroot(lambda a: scaled_tail(a) - DENSITY_AT_0 * a, mpf("0.75"))  # of -gelu'(-a)
+    return of_place(bend_over_distance, 9)
 
 
 # ---- Headers ---------------------------------------------------------------------------------------------------------
@@ -304,14 +305,20 @@ def two_numbers(name, exact, meaning, digits):
     return high, number(f"{name}_LOW", exact - mpf(high.value), f"{meaning}, less {name}", digits)
 
 
-def polynomial(name, problem, digits):
+def polynomial(name, problem, digits, two_numbers_first=False):
     """Return the coefficients that solve a problem, such as exponential()."""
     target, weight, low, high, degree = problem()
-    coefficients = [rounded(c, digits) for c in minimax(target, weight, low, high, degree)]
+    exact = minimax(target, weight, low, high, degree)
+    coefficients = [mpf(rounded(c, digits)) for c in exact]
+    meaning, more = re.split(r",| on ", problem.__doc__)[0].rstrip("."), []
+    if two_numbers_first:
+        rest = rounded(exact[0] - coefficients[0], digits)
+        coefficients[0] += rest
+        more = [(f"{name}_0_LOW", rest)]
     grid = [low + (high - low) * i / 4000 for i in range(4001)]
-    error = max(weight(x) * abs(mpmath.polyval([mpf(c) for c in coefficients[::-1]], x) - target(x)) for x in grid)
-    meaning = re.split(r",| on ", problem.__doc__)[0]
-    return [Constant(f"{name}_{power}", c, error, f"of {meaning}") for power, c in enumerate(coefficients)]
+    error = max(weight(x) * abs(mpmath.polyval(coefficients[::-1], x) - target(x)) for x in grid)
+    numbers = [(f"{name}_{power}", rounded(c, digits)) for power, c in enumerate(coefficients)]
+    return [Constant(key, value, error, f"of {meaning}") for key, value in numbers + more]
 
 
 def fitted(name, problem, digits, two_numbers_first=False):
@@ -370,14 +377,18 @@ def constants_of_vecmath(digits=53):
     yield from two_numbers("GELU_LINEAR", 2 * mpmath.sqrt(2 / pi), "2 sqrt(2 / pi)", digits)
     yield from two_numbers("GELU_CUBIC", 2 * mpmath.sqrt(2 / pi) * mpf(0.044715), "0.044715 times that", digits)
     yield number("TAIL_SHIFT", TAIL_SHIFT, "where the polynomial for the tail converges best", digits)
-    yield number("TAIL_MIDDLE", TAIL_MIDDLE, "of the interval of 1 / (a + TAIL_SHIFT)", digits)
+    yield number("TAIL_OFFSET", TAIL_OFFSET, "times a + it the tail is nearly constant", digits)
+    yield number("TAIL_MIDDLE", TAIL_MIDDLE, "of the interval of 1 / (a + TAIL_SHIFT), a little to the right", digits)
     yield number("ROUND", mpf(1.5) * 2**52, "1.5 * 2^52: the last digit of the sum with it is that of 1", digits)
     yield number("SPLIT", 2**27 + 1, "2^27 + 1: the product with it splits a number in halves", digits)
     half = number("SQRT_HALF_BITS", mpmath.sqrt(mpf(1) / 2), "the bits of sqrt(1 / 2)", digits)
     yield replace(half, value=int.from_bytes(struct.pack(">d", half.value)))
-    for name, problem in (("EXP", exponential), ("LOG", logarithm), ("ERF", error_function), ("TAIL", normal_tail),
-                          ("TANH", tanh_remainder), ("SINE_SQUARE", sine_square), ("SINE", sine)):
+    for name, problem in (("EXP", exponential), ("LOG", logarithm), ("ERF", error_function), ("TANH", tanh_remainder),
+                          ("SINE_SQUARE", sine_square), ("SINE", sine)):
         yield from polynomial(name, problem, digits)
+    yield from polynomial("TAIL", normal_tail, digits, two_numbers_first=True)
+    yield from polynomial("BEND", bend_of_gelu, digits, two_numbers_first=True)
+    yield from two_numbers("GELU_ROOT", GELU_ROOT, "where -gelu'(-a) is 0", digits)
 
 
 def constants_of_singlemath(digits=24):
@@ -394,7 +405,7 @@ def constants_of_singlemath(digits=24):
         yield from fitted(name, problem, digits)
     yield number("PLACE_MIDDLE", SINGLE_MIDDLE, "of the interval of 1 / (a + 3), a little to the left", digits)
     yield from fitted("TAIL", normal_tail_of_single, digits, two_numbers_first=True)
-    yield from fitted("BEND", bend_of_gelu, digits, two_numbers_first=True)
+    yield from fitted("BEND", bend_of_gelu_of_single, digits, two_numbers_first=True)
     yield from two_numbers("GELU_ROOT", GELU_ROOT, "where -gelu'(-a) is 0", digits)
     yield from two_numbers("SIXTH", mpf(1) / 6, "1 / 6", digits)
     yield from two_numbers("ERF_SLOPE", 2 / mpmath.sqrt(pi), "2 / sqrt(pi)", digits)

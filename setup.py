@@ -44,7 +44,8 @@ if MSVC:
 else:
     LINK_FLAGS = ["-O2", "-fno-fast-math", "-fno-unsafe-math-optimizations"]  # whatever CFLAGS has
     FLAGS = [*LINK_FLAGS, "-g0", "-fvisibility=hidden"]
-    KERNEL_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fopenmp-simd"]
+    KERNEL_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fopenmp-simd",
+                    "-fno-wrapv"]
     if not PLATFORM.startswith("macosx"):  # GCC; docs/design.md says why
         KERNEL_FLAGS += ["-fno-tree-pre", "-fno-thread-jumps", "--param=vect-epilogues-nomask=0"]
     OPENMP_FLAGS = ["-fopenmp"]

@@ -55,6 +55,26 @@ cdef extern from "pyactx.h" nogil:
         pyactx_gated_backward_f64 *backward
         pyactx_gated_gradient_f64 **parameter_gradients
 
+    ctypedef struct pyactx_row_array:
+        void *first
+        ptrdiff_t row_step
+        ptrdiff_t step
+
+    ctypedef void pyactx_rows_f32(const pyactx_row_array *arrays, ptrdiff_t rows, ptrdiff_t n, const float *params) noexcept
+    ctypedef void pyactx_rows_f64(const pyactx_row_array *arrays, ptrdiff_t rows, ptrdiff_t n, const double *params) noexcept
+
+    ctypedef struct pyactx_row_operations_f32:
+        pyactx_rows_f32 *forward
+        pyactx_rows_f32 *backward
+        pyactx_rows_f32 *backward_from_output
+        pyactx_rows_f32 **parameter_gradients
+
+    ctypedef struct pyactx_row_operations_f64:
+        pyactx_rows_f64 *forward
+        pyactx_rows_f64 *backward
+        pyactx_rows_f64 *backward_from_output
+        pyactx_rows_f64 **parameter_gradients
+
     ctypedef struct pyactx_kernel:
         uint32_t struct_size
         uint32_t kind
@@ -71,3 +91,5 @@ cdef extern from "pyactx.h" nogil:
         pyactx_gated_f64 gated_f64
         pyactx_gated_f32 each_gated_f32
         pyactx_gated_f64 each_gated_f64
+        pyactx_row_operations_f32 rows_f32
+        pyactx_row_operations_f64 rows_f64

@@ -28,6 +28,8 @@ cdef extern from "work.h" nogil:
         bint each
         const void *params
         void *arrays[5]
+        bint beside
+        ptrdiff_t steps[5]
         ptrdiff_t n
         ptrdiff_t unit
         ptrdiff_t units
@@ -36,6 +38,7 @@ cdef extern from "work.h" nogil:
     int operation_inputs(const pyactx_kernel *, operation) noexcept
     int operation_outputs(const pyactx_kernel *, operation) noexcept
     bint is_number(const pyactx_kernel *, operation, int) noexcept
+    bint has_rows_beside(const pyactx_kernel *, operation, int parameter) noexcept
     bint has_each(const pyactx_kernel *, operation) noexcept
     bint needs_each(const pyactx_kernel *, operation) noexcept
     bint has_operation(const pyactx_kernel *, operation) noexcept

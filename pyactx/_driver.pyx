@@ -24,7 +24,8 @@ from pyactx cimport (
 )
 from pyactx._driver cimport (
     BACKWARD_FROM_OUTPUT, BLOCK, BUFFER, FORWARD, MAX_ARRAYS, MAX_PARAMETERS, compute_units, has_each, has_operation,
-    has_rows, is_number, needs_each, operation, operation_inputs, operation_outputs, parallel_run, work,
+    has_rows, has_rows_beside, is_number, needs_each, operation, operation_inputs, operation_outputs, parallel_run,
+    work,
 )
 
 import sys
@@ -186,7 +187,7 @@ cdef work make_work(const loop_data *data) noexcept nogil:
     whole.operation = data.operation
     whole.parameter = data.parameter
     whole.is_double = data.is_double
-    whole.each = False
+    whole.each = whole.beside = False
     whole.params = NULL
     whole.n = whole.unit = whole.units = 0
     return whole
@@ -312,6 +313,7 @@ cdef void axiswise(const real *no_array, char **operands, const cnp.npy_intp *st
     cdef real *buffers[MAX_ARRAYS]
     cdef real *buffer
     cdef bint contiguous = True
+    cdef bint beside = has_rows_beside(data.kernel, data.operation, data.parameter)
     cdef bint each = False
     cdef ptrdiff_t start, m, most
     cdef int k, core = 0
@@ -326,14 +328,18 @@ cdef void axiswise(const real *no_array, char **operands, const cnp.npy_intp *st
             core += 1
         contiguous = (contiguous and (lengths[k] <= 1 or step[k] == <cnp.npy_intp> sizeof(real))
                       and (rows == 1 or row_step[k] == lengths[k] * <cnp.npy_intp> sizeof(real)))
+        beside = (beside and rows > 1 and row_step[k] == <cnp.npy_intp> sizeof(real)
+                  and step[k] % <cnp.npy_intp> sizeof(real) == 0)
     for k in range(n_params):
         params[k] = (<real *> operands[inputs + k])[0]
         each = each or (steps[inputs + k] != 0 and rows > 1)
     whole.params = params
     whole.unit = length
-    if contiguous and not each:
+    if (contiguous or beside) and not each:
         for k in range(arrays):
             whole.arrays[k] = array[k]
+            whole.steps[k] = step[k] // <cnp.npy_intp> sizeof(real)
+        whole.beside = not contiguous
         whole.units = rows
         whole.n = rows * length
         run(&whole)
@@ -676,7 +682,7 @@ cdef class Operation:
         whole.operation = self.operation
         whole.parameter = self.parameter
         whole.is_double = type_number == cnp.NPY_DOUBLE
-        whole.each = False
+        whole.each = whole.beside = False
         whole.params = <const void *> double_params if whole.is_double else <const void *> float_params
         for i in range(inputs):
             whole.arrays[i] = cnp.PyArray_DATA(<cnp.ndarray> arguments[i])

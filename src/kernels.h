@@ -319,6 +319,96 @@ static void wide(enum shape shape, any_function function, const float *const *in
 
 #include "rowmath.h"
 
+/* What is in softmax.h: function, number of arrays, which of them has one number for a row. */
+#define EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS)                                                   \
+    WITH_PARAMETERS(softmax_forward, 2, 0)                                                                          \
+    WITH_PARAMETERS(softmax_backward, 3, 0)                                                                         \
+    WITH_PARAMETERS(softmax_backward_from_output, 3, 0)                                                             \
+    WITH_PARAMETERS(softmax_gradient_0, 3, 4)                                                                       \
+    WITH_PARAMETERS(softmax_gradient_1, 3, 4)                                                                       \
+    WITHOUT_PARAMETERS(log_softmax_forward, 2, 0)                                                                   \
+    WITHOUT_PARAMETERS(log_softmax_backward, 3, 0)                                                                  \
+    WITHOUT_PARAMETERS(log_softmax_backward_from_output, 3, 0)                                                      \
+    WITHOUT_PARAMETERS(logsumexp_forward, 2, 2)                                                                     \
+    WITHOUT_PARAMETERS(logsumexp_backward, 3, 1)                                                                    \
+    WITHOUT_PARAMETERS(logmeanexp_forward, 2, 2)                                                                    \
+    WITHOUT_PARAMETERS(logmeanexp_backward, 3, 1)
+
+#define T float
+#define R double
+#define WHOLE int64_t
+#define F f32
+#include "softmax.h"
+#undef WHOLE
+#undef R
+#undef F
+#ifdef V_FUSED
+#define SINGLE
+#define R float
+#define WHOLE int32_t
+#define F single
+#include "softmax.h"
+#undef WHOLE
+#undef SINGLE
+#undef R
+#undef F
+#endif
+#undef T
+#define T double
+#define R double
+#define WHOLE int64_t
+#define F f64
+#include "softmax.h"
+#undef WHOLE
+#undef T
+#undef R
+#undef F
+
+/* Which of them takes rows that have neither temperature nor sink. */
+#ifdef V_FUSED
+#define LIGHT(function) function##_default_single
+#else
+#define LIGHT(function) function##_default_f32
+#endif
+#define DEFAULT_softmax_forward_f32 LIGHT(softmax_forward)
+#define DEFAULT_softmax_backward_f32 softmax_backward_default_f32
+#define DEFAULT_softmax_backward_from_output_f32 LIGHT(softmax_backward_from_output)
+#define DEFAULT_softmax_gradient_0_f32 softmax_gradient_0_default_f32
+#define DEFAULT_softmax_gradient_1_f32 softmax_gradient_1_default_f32
+#define DEFAULT_log_softmax_forward_f32 LIGHT(log_softmax_forward)
+#define DEFAULT_log_softmax_backward_f32 log_softmax_backward_default_f32
+#define DEFAULT_log_softmax_backward_from_output_f32 LIGHT(log_softmax_backward_from_output)
+#define DEFAULT_logsumexp_forward_f32 logsumexp_forward_default_f32
+#define DEFAULT_logsumexp_backward_f32 logsumexp_backward_default_f32
+#define DEFAULT_logmeanexp_forward_f32 logmeanexp_forward_default_f32
+#define DEFAULT_logmeanexp_backward_f32 logmeanexp_backward_default_f32
+
+#define ROWS_OR_ONE(function, count, T, F, defaults, choice)                                                     \
+    static void function##_rows_##F(const pyactx_row_array *arrays, ptrdiff_t rows, ptrdiff_t n, const T *params) \
+    {                                                                                                            \
+        choice defaults(arrays, rows, n, params);                                                                \
+    }                                                                                                            \
+    static void function##_##F(ROW_DECLARATIONS_##count(T), T *y, ptrdiff_t n, const T *params)                  \
+    {                                                                                                            \
+        const pyactx_row_array arrays[] = {ROW_ARRAYS_##count(T), {y, 0, 1}};                                    \
+        function##_rows_##F(arrays, 1, n, params);                                                               \
+    }
+#define ROW_DECLARATIONS_2(T) const T *x
+#define ROW_DECLARATIONS_3(T) const T *grad, const T *x
+#define ROW_ARRAYS_2(T) {(T *)x, 0, 1}
+#define ROW_ARRAYS_3(T) {(T *)grad, 0, 1}, {(T *)x, 0, 1}
+#define CHOICE(function, F)                                                                                      \
+    if (params[0] != 1 || params[1] != -INFINITY)                                                                \
+        function##_general_##F(arrays, rows, n, params);                                                         \
+    else
+#define WITH_PARAMETERS(function, count, numbers)                                                                \
+    ROWS_OR_ONE(function, count, float, f32, DEFAULT_##function##_f32, CHOICE(function, f32))                    \
+    ROWS_OR_ONE(function, count, double, f64, function##_default_f64, CHOICE(function, f64))
+#define WITHOUT_PARAMETERS(function, count, numbers)                                                             \
+    ROWS_OR_ONE(function, count, float, f32, DEFAULT_##function##_f32, )                                         \
+    ROWS_OR_ONE(function, count, double, f64, function##_default_f64, )
+EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS)
+
 #define T float
 #define F f32
 #define ROWS 1
@@ -482,14 +572,25 @@ V_INLINE int at_defaults(const float *params, const double *defaults, int count,
 #define ROW_FROM_OUTPUT(function) function
 #define ROW_INPUT_ONLY(function) NULL
 
-#define AXISWISE(name, kind, cost, parameters, output)                                                           \
+#define EACH_OF_MANY(name, output) {0}
+#define EACH_OF_FEW(name, output) ROW_OPERATIONS(name, output, each_f64)
+#define ROWS_OF_MANY(name, output, F)                                                                            \
+    {name##_forward_rows_##F, name##_backward_rows_##F, ROW_##output(name##_backward_from_output_rows_##F),      \
+     name##_gradients_rows_##F}
+#define ROWS_OF_FEW(name, output, F) {0}
+#define GRADIENTS_OF_MANY(name, parameters)                                                                      \
+    GRADIENT_LIST(name, parameters, pyactx_rows, rows_f32, f32)                                                  \
+    GRADIENT_LIST(name, parameters, pyactx_rows, rows_f64, f64)
+#define GRADIENTS_OF_FEW(name, parameters) GRADIENT_LIST(name, parameters, pyactx_product, each_f64, f64)
+
+#define AXISWISE(name, rows, kind, cost, parameters, output)                                                     \
     ABOUT(name, cost, parameters)                                                                                \
     GRADIENT_LIST(name, parameters, pyactx_product, f32, f32)                                                    \
     GRADIENT_LIST(name, parameters, pyactx_product, f64, f64)                                                    \
-    GRADIENT_LIST(name, parameters, pyactx_product, each_f64, f64)                                               \
+    GRADIENTS_OF_##rows(name, parameters)                                                                        \
     static const pyactx_kernel name##_kernel = {                                                                 \
         HEAD(name, kind, name), ROW_OPERATIONS(name, output, f32), ROW_OPERATIONS(name, output, f64), {0},       \
-        ROW_OPERATIONS(name, output, each_f64), NONE};
+        EACH_OF_##rows(name, output), NONE, ROWS_OF_##rows(name, output, f32), ROWS_OF_##rows(name, output, f64)};
 #include "axiswise.def"
 #undef AXISWISE
 

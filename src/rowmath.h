@@ -8,8 +8,49 @@
 enum {
     LANES = 16,        /* partial sums and maxima: two vectors of the widest instruction set */
     CHUNK = 256,       /* elements between two additions to the partial sums; a multiple of LANES */
-    ENTMAX_STEPS = 200 /* more than bisection alone takes */
+    ENTMAX_STEPS = 200, /* more than bisection alone takes */
+    SIDE_BY_SIDE = 64, /* rows that softmax and its kin take at once: four cache lines of float */
+    KEPT = 8192,       /* numbers of double that they keep on the stack */
+    SHORT_LINE = 24,   /* elements of a row up to which several are laid beside each other */
+    FEW_LINES = 6      /* rows, of which fewer are faster one by one */
 };
+
+/* How exponentials are taken, `general` in softmax.h: those of float in float; with temperature and sink; in double. */
+enum { PLAIN, WITH_TEMPERATURE, IN_DOUBLE };
+
+/* Rows as lines of numbers that are neighbours in memory (softmax.h). */
+typedef struct {
+    ptrdiff_t lines;
+    ptrdiff_t blocks; /* of LANES numbers, in a line */
+    int rest;         /* numbers of a line beyond them */
+    ptrdiff_t size;   /* numbers of a line, and then up to the next multiple of LANES */
+    int rows;         /* likewise */
+} row_shape;
+
+V_INLINE row_shape row_shape_of(ptrdiff_t n, int rows, int beside)
+{
+    const ptrdiff_t numbers = beside ? rows : n, size = (numbers + LANES - 1) / LANES * LANES;
+    return (row_shape){beside ? n : 1, numbers / LANES, (int)(numbers % LANES), size, beside ? (int)size : LANES};
+}
+
+/* How many rows beside each other to take at once: so many that what is kept of them is no more than there is room for,
+ * or else as many as can be. */
+V_INLINE int side_by_side(ptrdiff_t bytes)
+{
+    for (int rows = SIDE_BY_SIDE; rows >= LANES; rows /= 2)
+        if (rows * bytes <= (ptrdiff_t)(KEPT * sizeof(double)))
+            return rows;
+    return SIDE_BY_SIDE;
+}
+
+/* Whether the elements of a row lie apart. */
+V_INLINE int are_beside(const pyactx_row_array *arrays, int count)
+{
+    int beside = 0;
+    for (int k = 0; k < count; k++)
+        beside |= arrays[k].step != 1;
+    return beside;
+}
 
 /* Adds x to *sum, and what that loses to *lost. */
 V_INLINE void sum_add(double *sum, double *lost, double x)

@@ -1,12 +1,11 @@
-/* The axis-wise kernels and the reductions.
+/* The axis-wise kernels but for those of softmax.h.
  *
  * Include once for each element type T and number of ROWS: 1, a row of any length whose elements are taken several at a
- * time, or PYACTX_ROWS short rows side by side, one to a lane, always in double.  F ends the names.  A kernel is written once, in terms of
- * MAXIMUM, SUM, ELEMENTS and EACH_ROW; x[i] is the element at hand, j its place in the row, and a number of the row is an
- * array over [r].  Both forms do the same additions in the same order and have the same bits.
+ * time, or PYACTX_ROWS short rows side by side, one to a lane, always in double.  F ends the names.  A kernel is
+ * written once, in terms of MAXIMUM, SUM, ELEMENTS and EACH_ROW; x[i] is the element at hand, j its place in the row,
+ * and a number of the row is an array over [r].  Both forms do the same additions in the same order and have the same bits.
  *
- * Everything is evaluated in double: a float row is rounded once, at the end, so a probability is right to 0.51 ULP.
- * exp is evaluated anew in each pass instead of being kept: kernels may not allocate, and y may be x.
+ * Everything is evaluated in double: a float row is rounded once, at the end.
  */
 
 #define NAME(function) PASTE(PASTE(function, _), F)
@@ -63,32 +62,6 @@ static double NAME(row_maximum)(const T *x, ptrdiff_t n)
         result[r] = row_sum_total(&partial);                                                                  \
     }
 
-/* Two sums for one evaluation of the expression: of it, and of it times a factor. */
-#define SUM_AND_PRODUCT(result, product, expression, factor)                                                     \
-    double result[ROWS], product[ROWS];                                                                          \
-    {                                                                                                            \
-        enum { r = 0 };                                                                                          \
-        row_sum partial = {{0}, {0}}, weighted = {{0}, {0}};                                                     \
-        for (ptrdiff_t start = 0; start < n; start += CHUNK) {                                                   \
-            const ptrdiff_t m = n - start < CHUNK ? n - start : CHUNK;                                           \
-            double values[CHUNK];                                                                                \
-            VECTORIZE for (ptrdiff_t k = 0; k < m; k++)                                                          \
-            {                                                                                                    \
-                const ptrdiff_t i = start + k;                                                                   \
-                values[k] = (expression);                                                                        \
-            }                                                                                                    \
-            row_sum_add(&partial, values, m);                                                                    \
-            VECTORIZE for (ptrdiff_t k = 0; k < m; k++)                                                          \
-            {                                                                                                    \
-                const ptrdiff_t i = start + k;                                                                   \
-                values[k] *= (factor);                                                                           \
-            }                                                                                                    \
-            row_sum_add(&weighted, values, m);                                                                   \
-        }                                                                                                        \
-        result[r] = row_sum_total(&partial);                                                                     \
-        product[r] = row_sum_total(&weighted);                                                                   \
-    }
-
 #define ELEMENTS(...)                                                                                            \
     {                                                                                                            \
         enum { r = 0 };                                                                                          \
@@ -122,10 +95,6 @@ static double NAME(row_maximum)(const T *x, ptrdiff_t n)
         EACH_ROW(result[r] = total_of(result[r], total_lost[r]);)                                                \
     }
 
-#define SUM_AND_PRODUCT(result, product, expression, factor)                                                     \
-    SUM(result, expression)                                                                                      \
-    SUM(product, (expression) * (factor))
-
 #define ELEMENTS(...)                                                                                            \
     for (ptrdiff_t j = 0; j < n; j++)                                                                            \
         VECTORIZE for (int r = 0; r < ROWS; r++)                                                                 \
@@ -135,150 +104,6 @@ static double NAME(row_maximum)(const T *x, ptrdiff_t n)
         }
 
 #endif
-
-/* ---- softmax: exp(x/t) / (exp(sink) + Σ exp(x/t)), t the temperature --------------------------------------------- */
-
-/* exp(x/t) is `exponential` exp(origin/t), and Σ exp(x/t) + exp(sink) is total/factor times that, none of which overflows;
- * what the sink takes is sink/total.  A row without a finite maximum, and without a sink, has no softmax: inf - inf makes it
- * NaN. */
-static void NAME(softmax_sums)(const T *grad, const T *x, ptrdiff_t n, double sink_logit, scaling inverse, double *origin,
-                               double *factor, double *sink, double *total, double *mean)
-{
-    double sum[ROWS];
-    MAXIMUM(maximum, x)
-    EACH_ROW(origin[r] = v_where(maximum[r] == -INFINITY, 0, maximum[r]);)
-    if (grad) {
-        SUM_AND_PRODUCT(exponentials, products, exponential(AT(x), origin[r], inverse), AT(grad))
-        EACH_ROW(sum[r] = exponentials[r]; mean[r] = products[r];)
-    } else {
-        SUM(exponentials, exponential(AT(x), origin[r], inverse))
-        EACH_ROW(sum[r] = exponentials[r]; mean[r] = 0;)
-    }
-    EACH_ROW(const double ahead = maximum[r] * inverse.scale - sink_logit;
-             const double low = scaled_low(maximum[r], inverse, ahead, sink_logit);
-             const double smaller = v_exp_sum(-v_abs(ahead), v_where(ahead > 0, -low, low));
-             factor[r] = v_where(ahead > 0, 1, smaller);
-             sink[r] = v_where(ahead > 0, smaller, v_where(ahead == ahead, 1, ahead));
-             total[r] = sum[r] * factor[r] + sink[r];
-             mean[r] = mean[r] * factor[r] / total[r];)
-}
-
-/* `mean` is Σ grad p, where there is a gradient. */
-#define SOFTMAX(grad, x)                                                                                         \
-    const scaling inverse = scaling_by_inverse(params[0]);                                                       \
-    double origin[ROWS], factor[ROWS], sink[ROWS], total[ROWS], mean[ROWS];                                      \
-    NAME(softmax_sums)(grad, x, n, params[1], inverse, origin, factor, sink, total, mean);
-
-#define PROBABILITY(x) (exponential(AT(x), origin[r], inverse) * factor[r] / total[r])
-
-ROW_MAP(softmax_forward)
-{
-    SOFTMAX(NULL, x)
-    ELEMENTS(y[i] = (T)PROBABILITY(x);)
-}
-
-/* p (grad - Σ grad p) / t */
-ROW_PRODUCT(softmax_backward)
-{
-    SOFTMAX(grad, x)
-    ELEMENTS(y[i] = (T)(PROBABILITY(x) * (grad[i] - mean[r]) * inverse.scale);)
-}
-
-ROW_PRODUCT(softmax_backward_from_output)
-{
-    const scaling inverse = scaling_by_inverse(params[0]);
-    SUM(mean, AT(grad) * AT(x))
-    ELEMENTS(y[i] = (T)(AT(x) * (grad[i] - mean[r]) * inverse.scale);)
-}
-
-/* By the temperature: x/t changes by -x/t² */
-ROW_PRODUCT(softmax_gradient_0)
-{
-    SOFTMAX(grad, x)
-    SUM(gradient, v_slope(PROBABILITY(x), AT(x)) * (grad[i] - mean[r]))
-    EACH_ROW(y[r] = (T)(-gradient[r] * v_square(inverse.scale));)
-}
-
-/* By the sink: -p_sink Σ grad p */
-ROW_PRODUCT(softmax_gradient_1)
-{
-    SOFTMAX(grad, x)
-    EACH_ROW(y[r] = (T)(-sink[r] / total[r] * mean[r]);)
-}
-
-/* ---- log_softmax, logsumexp, logmeanexp -------------------------------------------------------------------------- */
-
-/* log Σ exp(x) = maximum + log(1 + others).  The 1 of the maximum stays out of the sum, so that the logarithm of a
- * probability near 1 is -1e-9 and not 0. */
-static void NAME(logsumexp_sums)(const T *x, ptrdiff_t n, double *largest, double *others)
-{
-    MAXIMUM(maximum, x)
-    SUM(below, v_where(x[i] == maximum[r], 0, v_exp_difference(AT(x), maximum[r])))
-    SUM(ties, v_where(x[i] == maximum[r], 1, 0))
-    EACH_ROW(largest[r] = maximum[r]; others[r] = below[r] + (ties[r] - 1);)
-}
-
-#define LOGSUMEXP(x)                                                                                             \
-    (void)params;                                                                                                \
-    double maximum[ROWS], others[ROWS];                                                                          \
-    NAME(logsumexp_sums)(x, n, maximum, others);
-
-/* softmax, where one pass more has to be added to LOGSUMEXP; inf - inf makes a row without a finite maximum NaN. */
-#define LOGSUMEXP_AND_TOTAL(x)                                                                                   \
-    LOGSUMEXP(x)                                                                                                 \
-    double total[ROWS];                                                                                          \
-    EACH_ROW(total[r] = 1 + others[r] + (maximum[r] - maximum[r]);)
-#define SHARE(x) (v_exp_difference(AT(x), maximum[r]) / total[r])
-
-ROW_MAP(log_softmax_forward)
-{
-    LOGSUMEXP(x)
-    double logarithm[ROWS];
-    /* A row without a finite maximum has no logarithm: inf - inf makes it NaN. */
-    EACH_ROW(logarithm[r] = v_log1p(others[r]) + (maximum[r] - maximum[r]);)
-    ELEMENTS(y[i] = (T)((x[i] - maximum[r]) - logarithm[r]);)
-}
-
-/* grad - softmax(x) Σ grad */
-ROW_PRODUCT(log_softmax_backward)
-{
-    LOGSUMEXP_AND_TOTAL(x)
-    SUM(gradient, AT(grad))
-    ELEMENTS(y[i] = (T)(grad[i] - SHARE(x) * gradient[r]);)
-}
-
-ROW_PRODUCT(log_softmax_backward_from_output)
-{
-    (void)params;
-    SUM(gradient, AT(grad))
-    ELEMENTS(y[i] = (T)(grad[i] - v_exp(x[i]) * gradient[r]);)
-}
-
-ROW_MAP(logsumexp_forward)
-{
-    LOGSUMEXP(x)
-    EACH_ROW(y[r] = (T)(maximum[r] + v_log1p(others[r]));)
-}
-
-ROW_PRODUCT(logsumexp_backward)
-{
-    LOGSUMEXP_AND_TOTAL(x)
-    ELEMENTS(y[i] = (T)(grad[r] * SHARE(x));)
-}
-
-/* log((1 + others)/n); a logarithm near 0 is that of 1 + (1 + others - n)/n. */
-ROW_MAP(logmeanexp_forward)
-{
-    LOGSUMEXP(x)
-    EACH_ROW(const double sum = 1 + others[r];
-             const double logarithm = v_where(2 * sum > n, v_log1p((others[r] + (1 - (double)n)) / n), v_log(sum / n));
-             y[r] = (T)(maximum[r] + logarithm);)
-}
-
-ROW_PRODUCT(logmeanexp_backward)
-{
-    NAME(logsumexp_backward)(grad, x, y, n, params);
-}
 
 /* ---- hardmax: 1 at the first maximum ----------------------------------------------------------------------------- */
 
@@ -475,13 +300,7 @@ ROW_PRODUCT(entmax_gradient_0)
 #undef EACH_ROW
 #undef MAXIMUM
 #undef SUM
-#undef SUM_AND_PRODUCT
 #undef ELEMENTS
-#undef SOFTMAX
-#undef PROBABILITY
-#undef LOGSUMEXP
-#undef LOGSUMEXP_AND_TOTAL
-#undef SHARE
 #undef NAN_OF_ROW
 #undef SIMPLEX_BACKWARD
 #undef EXCESS

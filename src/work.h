@@ -29,6 +29,8 @@ typedef struct {
     int each;          /* the parameters are arrays of one value per element */
     const void *params;
     void *arrays[MAX_ARRAYS]; /* inputs, then outputs */
+    int beside;               /* row r begins at element r; else one row is behind the other */
+    ptrdiff_t steps[MAX_ARRAYS]; /* then, from an element of a row to the next */
     ptrdiff_t n;       /* elements in all units */
     ptrdiff_t unit;    /* elements of a unit; the last may be shorter */
     ptrdiff_t units;
@@ -99,6 +101,28 @@ static inline int is_number(const pyactx_kernel *kernel, enum operation operatio
 
 DEFINE_HAVE(f32)
 DEFINE_HAVE(f64)
+
+/* Defines rows_of_<F>: the function over any number of rows, or NULL. */
+#define DEFINE_ROWS(F)                                                                                           \
+    static inline pyactx_rows_##F *rows_of_##F(const pyactx_kernel *kernel, enum operation operation, int parameter) \
+    {                                                                                                            \
+        const pyactx_row_operations_##F *table = &kernel->rows_##F;                                              \
+        return operation == FORWARD                ? table->forward                                              \
+               : operation == BACKWARD             ? table->backward                                             \
+               : operation == BACKWARD_FROM_OUTPUT ? table->backward_from_output                                 \
+               : operation == PARAMETER_GRADIENT && table->parameter_gradients                                   \
+                   ? table->parameter_gradients[parameter]                                                       \
+                   : NULL;                                                                                       \
+    }
+
+DEFINE_ROWS(f32)
+DEFINE_ROWS(f64)
+
+/* Whether it can do rows whose elements lie apart. */
+static inline int has_rows_beside(const pyactx_kernel *kernel, enum operation operation, int parameter)
+{
+    return rows_of_f32(kernel, operation, parameter) && rows_of_f64(kernel, operation, parameter);
+}
 
 /* Whether the kernel can do the operation with parameters that are arrays, or with rows side by side.  What it cannot is
  * called element by element, or row by row. */
@@ -221,6 +245,18 @@ enum {
     static void compute_units_##F(const work *w, ptrdiff_t start, ptrdiff_t stop)                                \
     {                                                                                                            \
         const int count = operation_inputs(w->kernel, w->operation) + operation_outputs(w->kernel, w->operation); \
+        pyactx_rows_##F *const rows_function = rows_of_##F(w->kernel, w->operation, w->parameter);               \
+        if (rows_function && has_rows(w->kernel)) {                                                              \
+            pyactx_row_array rows[MAX_ARRAYS];                                                                   \
+            for (int k = 0; k < count; k++) {                                                                    \
+                const int number = is_number(w->kernel, w->operation, k);                                        \
+                const ptrdiff_t row_step = number || w->beside ? 1 : w->unit;                                    \
+                const ptrdiff_t step = number || !w->beside ? 1 : w->steps[k];                                   \
+                rows[k] = (pyactx_row_array){(T *)w->arrays[k] + start * row_step, row_step, step};              \
+            }                                                                                                    \
+            rows_function(rows, stop - start, w->unit, (const T *)w->params);                                    \
+            return;                                                                                              \
+        }                                                                                                        \
         const int short_rows = has_rows(w->kernel) && w->unit <= SHORT_ROW && has_each(w->kernel, w->operation); \
         while (start < stop) {                                                                                   \
             T *arrays[MAX_ARRAYS];                                                                               \

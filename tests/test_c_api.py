@@ -39,6 +39,13 @@ class Gated(ctypes.Structure):
     _fields_ = [(field, ctypes.c_void_p) for field in ("forward", "backward", "parameter_gradients")]
 
 
+class Rows(ctypes.Structure):
+    """pyactx_row_operations_f32 and pyactx_row_operations_f64."""
+
+    _fields_ = [(field, ctypes.c_void_p)
+                for field in ("forward", "backward", "backward_from_output", "parameter_gradients")]
+
+
 class Kernel(ctypes.Structure):
     """pyactx_kernel."""
 
@@ -49,6 +56,7 @@ class Kernel(ctypes.Structure):
         ("parameter_defaults", ctypes.POINTER(ctypes.c_double)),
         *((field, Operations) for field in ("f32", "f64", "each_f32", "each_f64")),
         *((field, Gated) for field in ("gated_f32", "gated_f64", "each_gated_f32", "each_gated_f64")),
+        *((field, Rows) for field in ("rows_f32", "rows_f64")),
     ]
 
 

@@ -459,6 +459,82 @@ def test_logarithms(activations, name, dtype):
     assert error.max() <= BOOK[name].max_ulp[dtype]
 
 
+@pytest.mark.parametrize("value", [-0.5, -1.0, -8.0])
+def test_long_rows_of_equal_elements(activations, value, dtype):
+    """What each addition loses has the same sign, and adds up."""
+    for n in (2048, 20_000, 100_000):
+        x = np.full(n, value, dtype)
+        x[n // 3] = 0
+        total = 1 + (n - 1) * mpmath.exp(mpmath.mpf(value))
+        logits = np.array([mpmath.mpf(0), mpmath.mpf(value)])
+        truth = {"softmax": np.array([mpmath.exp(v) / total for v in logits]),
+                 "log_softmax": logits - mpmath.log(total)}
+        for name, expected in truth.items():
+            y = activations[name](x)[[n // 3, 0]]
+            assert ulp_error(y, *two_doubles(expected)).max() <= BOOK[name].max_ulp[dtype], (name, n)
+        y = activations["logsumexp"](x[None])
+        assert ulp_error(y, *two_doubles(np.array([mpmath.log(total)]))).max() <= BOOK["logsumexp"].max_ulp[dtype]
+
+
+@cache
+def wide_rows(dtype):
+    """Return rows with probabilities of every size, also subnormal ones, and their softmax and log_softmax."""
+    generator = np.random.default_rng(69)
+    most = -math.log(np.finfo(dtype).smallest_subnormal) - 0.5
+    rows = [generator.uniform(-most, 0, (6, 33)), generator.uniform(-most, 20 - most, (3, 33)),
+            generator.normal(size=(6, 33)) - generator.uniform(0, most, (6, 1)), generator.normal(size=(3, 33)) * 1e-3,
+            generator.normal(size=(3, 33)) + generator.choice([-1e8, 1e8], (3, 33))]
+    x = np.concatenate(rows).astype(dtype)
+    x[:15, 7] = 0.25
+    values, logarithms = [], []
+    for row in exact(x.astype(np.float64)):
+        origin = max(row)
+        e = [mpmath.exp(v - origin) for v in row]
+        total = mpmath.fsum(e)
+        values.append([v / total for v in e])
+        others = mpmath.log1p(mpmath.fsum(sorted(e)[:-1]))
+        logarithms.append([v - origin - others for v in row])
+    return x, {"softmax": np.array(values), "log_softmax": np.array(logarithms)}
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_probabilities_of_every_size(activations, name, dtype):
+    """Beside sure winners, and down to the smallest number there is."""
+    x, truth = wide_rows(dtype)
+    y = activations[name](x)
+    high, low = two_doubles(truth[name])
+    assert ulp_error(y, high, low).max() <= BOOK[name].max_ulp[dtype]
+    assert (y[np.abs(high) >= np.finfo(dtype).smallest_subnormal] != 0).all()
+
+
+def test_long_rows_beside_each_other(activations, dtype):
+    """Of a length whose exponentials are not kept, and where a group of rows is not full."""
+    x = numbers(59, 20_000, 70, scale=3).astype(dtype)
+    grad = x[::-1]
+    for name in ("softmax", "log_softmax", "logsumexp"):
+        rows = slice(0, None, 23)
+        expected = activations[name](np.ascontiguousarray(x.T[rows]))
+        assert same(np.ascontiguousarray(np.moveaxis(activations[name](x, axis=0)[..., rows], 0, -1)), expected)
+        if name != "logsumexp":
+            whole = activations[name].backward(grad, x, axis=0)
+            expected = activations[name].backward(np.ascontiguousarray(grad.T[rows]), np.ascontiguousarray(x.T[rows]))
+            assert same(np.ascontiguousarray(whole[:, rows].T), expected)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_gradients_from_output_beyond_single_precision(activations, name):
+    """float32 rows whose sums single precision does not hold, among others: as float64 has them."""
+    y = activations[name](numbers(58, 40, 20).astype(np.float32))
+    grad = numbers(57, 40, 20).astype(np.float32)
+    grad[3] *= np.float32(1e37)
+    grad[5] *= np.float32(1e-37)
+    y[7] = np.abs(y[7])
+    operation = activations[name].backward_from_output
+    expected = operation(grad.astype(np.float64), y.astype(np.float64))
+    for got in (operation(grad, y), operation(grad.T.copy(), y.T.copy(), axis=0).T):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-45)
+
+
 def test_dominant_terms(activations):
     """A sure winner: the rest is not lost."""
     x = np.array([0.0, -40.0])

@@ -77,6 +77,30 @@ typedef struct {
     pyactx_gated_gradient_f64 *const *parameter_gradients;
 } pyactx_gated_f64;
 
+/* Rows, in memory: element j of row r is first[r * row_step + j * step], a number of row r is first[r * row_step]. */
+typedef struct {
+    void *first;
+    ptrdiff_t row_step, step; /* in elements; the step of numbers is 1 */
+} pyactx_row_array;
+
+/* Any number of rows at once, of n elements: the inputs, then the output.  Either all steps are 1, or all row_steps. */
+typedef void pyactx_rows_f32(const pyactx_row_array *arrays, ptrdiff_t rows, ptrdiff_t n, const float *params);
+typedef void pyactx_rows_f64(const pyactx_row_array *arrays, ptrdiff_t rows, ptrdiff_t n, const double *params);
+
+typedef struct {
+    pyactx_rows_f32 *forward;
+    pyactx_rows_f32 *backward;
+    pyactx_rows_f32 *backward_from_output;
+    pyactx_rows_f32 *const *parameter_gradients;
+} pyactx_row_operations_f32;
+
+typedef struct {
+    pyactx_rows_f64 *forward;
+    pyactx_rows_f64 *backward;
+    pyactx_rows_f64 *backward_from_output;
+    pyactx_rows_f64 *const *parameter_gradients;
+} pyactx_row_operations_f64;
+
 /* What a block is. */
 enum {
     PYACTX_ELEMENTWISE = 0, /* any number of independent elements */
@@ -106,6 +130,8 @@ typedef struct {
     pyactx_gated_f64 gated_f64;
     pyactx_gated_f32 each_gated_f32;
     pyactx_gated_f64 each_gated_f64;
+    pyactx_row_operations_f32 rows_f32; /* of PYACTX_AXISWISE and PYACTX_REDUCTION; what is NULL is done row by row */
+    pyactx_row_operations_f64 rows_f64;
 } pyactx_kernel;
 
 #endif

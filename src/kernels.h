@@ -320,19 +320,18 @@ static void wide(enum shape shape, any_function function, const float *const *in
 #include "rowmath.h"
 
 /* What is in softmax.h: function, number of arrays, which of them has one number for a row. */
-#define EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS)                                                   \
-    WITH_PARAMETERS(softmax_forward, 2, 0)                                                                          \
-    WITH_PARAMETERS(softmax_backward, 3, 0)                                                                         \
-    WITH_PARAMETERS(softmax_backward_from_output, 3, 0)                                                             \
-    WITH_PARAMETERS(softmax_gradient_0, 3, 4)                                                                       \
-    WITH_PARAMETERS(softmax_gradient_1, 3, 4)                                                                       \
-    WITHOUT_PARAMETERS(log_softmax_forward, 2, 0)                                                                   \
-    WITHOUT_PARAMETERS(log_softmax_backward, 3, 0)                                                                  \
-    WITHOUT_PARAMETERS(log_softmax_backward_from_output, 3, 0)                                                      \
-    WITHOUT_PARAMETERS(logsumexp_forward, 2, 2)                                                                     \
-    WITHOUT_PARAMETERS(logsumexp_backward, 3, 1)                                                                    \
-    WITHOUT_PARAMETERS(logmeanexp_forward, 2, 2)                                                                    \
-    WITHOUT_PARAMETERS(logmeanexp_backward, 3, 1)
+#define EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)                                          \
+    WITH_PARAMETERS(softmax_forward, 2, 0)                                                                       \
+    WITH_PARAMETERS(softmax_backward, 3, 0)                                                                      \
+    WITH_PARAMETERS(softmax_backward_from_output, 3, 0)                                                          \
+    GENERAL(softmax_gradient_0, 3, 4)                                                                            \
+    GENERAL(softmax_gradient_1, 3, 4)                                                                            \
+    WITHOUT_PARAMETERS(log_softmax_forward, 2, 0)                                                                \
+    WITHOUT_PARAMETERS(log_softmax_backward, 3, 0)                                                               \
+    WITHOUT_PARAMETERS(log_softmax_backward_from_output, 3, 0)                                                   \
+    WITHOUT_PARAMETERS(logsumexp_forward, 2, 2)                                                                  \
+    WITHOUT_PARAMETERS(logsumexp_backward, 3, 1)                                                                 \
+    WITHOUT_PARAMETERS(logmeanexp_forward, 2, 2)
 
 #define T float
 #define R double
@@ -373,15 +372,12 @@ static void wide(enum shape shape, any_function function, const float *const *in
 #define DEFAULT_softmax_forward_f32 LIGHT(softmax_forward)
 #define DEFAULT_softmax_backward_f32 softmax_backward_default_f32
 #define DEFAULT_softmax_backward_from_output_f32 LIGHT(softmax_backward_from_output)
-#define DEFAULT_softmax_gradient_0_f32 softmax_gradient_0_default_f32
-#define DEFAULT_softmax_gradient_1_f32 softmax_gradient_1_default_f32
 #define DEFAULT_log_softmax_forward_f32 LIGHT(log_softmax_forward)
 #define DEFAULT_log_softmax_backward_f32 log_softmax_backward_default_f32
 #define DEFAULT_log_softmax_backward_from_output_f32 LIGHT(log_softmax_backward_from_output)
 #define DEFAULT_logsumexp_forward_f32 logsumexp_forward_default_f32
 #define DEFAULT_logsumexp_backward_f32 logsumexp_backward_default_f32
 #define DEFAULT_logmeanexp_forward_f32 logmeanexp_forward_default_f32
-#define DEFAULT_logmeanexp_backward_f32 logmeanexp_backward_default_f32
 
 #define ROWS_OR_ONE(function, count, T, F, defaults, choice)                                                     \
     static void function##_rows_##F(const pyactx_row_array *arrays, ptrdiff_t rows, ptrdiff_t n, const T *params) \
@@ -407,7 +403,16 @@ static void wide(enum shape shape, any_function function, const float *const *in
 #define WITHOUT_PARAMETERS(function, count, numbers)                                                             \
     ROWS_OR_ONE(function, count, float, f32, DEFAULT_##function##_f32, )                                         \
     ROWS_OR_ONE(function, count, double, f64, function##_default_f64, )
-EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS)
+#define GENERAL(function, count, numbers)                                                                        \
+    ROWS_OR_ONE(function, count, float, f32, function##_general_f32, )                                           \
+    ROWS_OR_ONE(function, count, double, f64, function##_general_f64, )
+EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
+
+/* A mean differs from a sum by a constant. */
+#define logmeanexp_backward_f32 logsumexp_backward_f32
+#define logmeanexp_backward_f64 logsumexp_backward_f64
+#define logmeanexp_backward_rows_f32 logsumexp_backward_rows_f32
+#define logmeanexp_backward_rows_f64 logsumexp_backward_rows_f64
 
 #define T float
 #define F f32

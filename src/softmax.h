@@ -49,7 +49,7 @@
 /* Every row, or the one; what is known of it afterwards holds for all numbers of a line. */
 #define EACH_ROW(...)                                                                                            \
     if (beside) {                                                                                                \
-        for (int block = 0; block < s.rows; block += LANES)                                            \
+        for (int block = 0; block < s.rows; block += LANES)                                                      \
             VECTORIZE for (int r = block; r < block + LANES; r++) { __VA_ARGS__ }                                \
     } else {                                                                                                     \
         enum { r = 0 };                                                                                          \
@@ -194,7 +194,7 @@ V_INLINE void NAME(add_up)(NAME(partial_sums) *partial, row_shape s, const int b
 }
 
 /* An infinite sum has lost inf - inf. */
-#define LOST(partial, r) (PAIRS ? v_where((partial).lost[(r) * PAIRS] == (partial).lost[(r) * PAIRS],           \
+#define LOST(partial, r) (PAIRS ? v_where((partial).lost[(r) * PAIRS] == (partial).lost[(r) * PAIRS],            \
                                           (partial).lost[(r) * PAIRS], 0) : 0)
 #define TOTAL(partial, r) ((double)(partial).sum[r] + LOST(partial, r))
 
@@ -243,10 +243,10 @@ V_INLINE void NAME(exponentials)(const T *x, const T *maximum, const double *ori
 /* Exponentials that are kept, or computed anew. */
 #define FOR_EXPONENTIALS(...)                                                                                    \
     if (is_kept) {                                                                                               \
-        EACH_BLOCK(const R *const high = kept + place; MAYBE_UNUSED const R *const low = kept_low + place;\
+        EACH_BLOCK(const R *const high = kept + place; MAYBE_UNUSED const R *const low = kept_low + place;       \
                   __VA_ARGS__)                                                                                   \
     } else {                                                                                                     \
-        EACH_BLOCK(R high[LANES]; R low[LANES]; EXPONENTIALS(high, low) __VA_ARGS__)                    \
+        EACH_BLOCK(R high[LANES]; R low[LANES]; EXPONENTIALS(high, low) __VA_ARGS__)                             \
     }
 
 #define DECLARE_ROWS                                                                                             \
@@ -273,7 +273,7 @@ typedef struct {
     {                                                                                                            \
         const double rest = IS_SINGLE ? quotient - (R)quotient                                                   \
                                       : -(v_residual(quotient, b, a) + quotient * (b_low)) / (b);                \
-        (result).low[r] = (R)v_where(v_abs(rest) < v_abs(quotient), rest, 0);                          \
+        (result).low[r] = (R)v_where(v_abs(rest) < v_abs(quotient), rest, 0);                                    \
     }
 /* Of a sum */
 #define SET_PAIR(result, r, a)                                                                                   \
@@ -358,7 +358,7 @@ V_INLINE void NAME(softmax_sum)(const T *grad, ptrdiff_t grad_step, const T *x, 
 
 /* Returns 1, or 0 without having written anything where the numbers of a row are beyond those of R. */
 #define GROUP(function)                                                                                          \
-    V_INLINE int NAME(function##_group)(const pyactx_row_array *arrays, ptrdiff_t first, ptrdiff_t n, int rows, \
+    V_INLINE int NAME(function##_group)(const pyactx_row_array *arrays, ptrdiff_t first, ptrdiff_t n, int rows,  \
                                          const T *params, const int beside, const int general)
 
 GROUP(softmax_forward)
@@ -625,11 +625,6 @@ GROUP(logmeanexp_forward)
     return 1;
 }
 
-GROUP(logmeanexp_backward)
-{
-    return NAME(logsumexp_backward_group)(arrays, first, n, rows, params, beside, general);
-}
-
 /* ---- Functions over rows ----------------------------------------------------------------------------------------- */
 
 /* Each expansion has a function of its own, for the sake of its stack.  Short rows are laid beside each other.
@@ -690,7 +685,9 @@ EXPANSION(log_softmax_backward_from_output_default, log_softmax_backward_from_ou
     EXPANSION(function##_general, function, arguments, numbers, 1, NEVER)
 #define WITHOUT_PARAMETERS(function, arguments, numbers)                                                         \
     EXPANSION(function##_default, function, arguments, numbers, 0, NEVER)
-EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS)
+#define GENERAL(function, arguments, numbers)                                                                    \
+    EXPANSION(function##_general, function, arguments, numbers, 1, NEVER)
+EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 #endif
 
 #undef NAME
@@ -729,3 +726,4 @@ EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS)
 #undef NEVER
 #undef WITH_PARAMETERS
 #undef WITHOUT_PARAMETERS
+#undef GENERAL

@@ -28,7 +28,7 @@ import mpmath_math  # noqa: E402
 
 OPERATIONS = ("forward", "derivative")
 PRECISIONS = (53, 64, 113)
-COMPILER = ("gcc", "-O2", "-std=gnu11", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")
+COMPILER = ("gcc", "-O2", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC")
 PARAMETERS = 8  # of a formula, at most; as in judge.c
 BESIDE = 0.01  # of a root
 TIE = mpmath.ldexp(1, -64)  # units that count as nothing beside half a unit; as in judge.c

@@ -5,8 +5,8 @@ Says what is in each wheel, and exits 1 if
   - an extension module of its platform is missing,
   - a module other than _omp is linked with OpenMP,
   - a kernel calls anything but Python and memcpy, in particular the C library's mathematics,
-  - loading a module runs code of its own, or a kernel changes the floating-point environment: the start-up code that
-    -ffast-math links in turns every subnormal number of the process into zero.
+  - loading a module runs code of its own, or a kernel changes the floating-point environment: start-up code that
+    unsafe mathematics links in turns every subnormal number of the process into zero.
 The last three are for Linux, and need readelf and objdump.
 """
 

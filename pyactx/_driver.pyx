@@ -558,7 +558,8 @@ cdef class Operation:
     """Something an activation does to arrays.
 
     A call whose arrays are exact, contiguous, aligned, native ndarrays of one shape and dtype and whose parameters are
-    Python numbers or arrays of one such element goes straight to the kernel; `general(arguments, keywords)` takes every other.
+    Python numbers, or arrays of one such element, goes straight to the kernel; `general(arguments, keywords)` takes
+    every other.
     """
 
     cdef vectorcallfunc vectorcall

@@ -28,7 +28,7 @@ cdef extern from "work.h" nogil:
         bint each
         const void *params
         void *arrays[5]
-        bint beside
+        ptrdiff_t beside
         ptrdiff_t steps[5]
         ptrdiff_t n
         ptrdiff_t unit

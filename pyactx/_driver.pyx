@@ -187,9 +187,9 @@ cdef work make_work(const loop_data *data) noexcept nogil:
     whole.operation = data.operation
     whole.parameter = data.parameter
     whole.is_double = data.is_double
-    whole.each = whole.beside = False
+    whole.each = False
     whole.params = NULL
-    whole.n = whole.unit = whole.units = 0
+    whole.beside = whole.n = whole.unit = whole.units = 0
     return whole
 
 
@@ -339,7 +339,7 @@ cdef void axiswise(const real *no_array, char **operands, const cnp.npy_intp *st
         for k in range(arrays):
             whole.arrays[k] = array[k]
             whole.steps[k] = step[k] // <cnp.npy_intp> sizeof(real)
-        whole.beside = not contiguous
+        whole.beside = 0 if contiguous else rows
         whole.units = rows
         whole.n = rows * length
         run(&whole)
@@ -608,6 +608,9 @@ cdef class Operation:
         cdef PyObject *out = NULL
         cdef PyObject *values[8]  # of the parameters; NULL: the default
         cdef double number = 0
+        cdef long long axis = -1
+        cdef int overflow = 0
+        cdef ptrdiff_t beside = 1  # rows, along axes behind that of the rows
         cdef float float_params[8]
         cdef double double_params[8]
         cdef work whole
@@ -639,8 +642,10 @@ cdef class Operation:
                 out = value if value != <PyObject *> None else NULL
                 continue
             if name == <PyObject *> NAME_AXIS and rows:
-                if not PyLong_CheckExact(<object> value) or not (
-                        <object> value == -1 or <object> value == ndim - 1):
+                if not PyLong_CheckExact(<object> value):
+                    return None
+                axis = PyLong_AsLongLongAndOverflow(<object> value, &overflow)
+                if overflow != 0 or not -ndim <= axis < ndim:
                     return None
                 continue
             for k in range(n_params):
@@ -649,6 +654,13 @@ cdef class Operation:
                     break
             else:
                 return None
+
+        if axis < 0:
+            axis += ndim
+        for k in range(<int> axis + 1, ndim):
+            beside *= cnp.PyArray_DIMS(first)[k]
+        if beside != 1 and rows and not has_rows_beside(self.kernel, self.operation, self.parameter):
+            return None
 
         # The parameters
         for k in range(n_params):
@@ -683,14 +695,17 @@ cdef class Operation:
         whole.operation = self.operation
         whole.parameter = self.parameter
         whole.is_double = type_number == cnp.NPY_DOUBLE
-        whole.each = whole.beside = False
+        whole.each = False
         whole.params = <const void *> double_params if whole.is_double else <const void *> float_params
         for i in range(inputs):
             whole.arrays[i] = cnp.PyArray_DATA(<cnp.ndarray> arguments[i])
         whole.arrays[inputs] = cnp.PyArray_DATA(result)
         if outputs == 2:
             whole.arrays[inputs + 1] = cnp.PyArray_DATA(second_result)
-        set_size(&whole, cnp.PyArray_SIZE(first), cnp.PyArray_DIMS(first)[ndim - 1] if rows else BLOCK)
+        whole.beside = 0 if beside == 1 else beside
+        for i in range(inputs + outputs):
+            whole.steps[i] = beside
+        set_size(&whole, cnp.PyArray_SIZE(first), cnp.PyArray_DIMS(first)[axis] if rows else BLOCK)
         if whole.n > 0:
             if amount(&whole) < WORK_WITHOUT_GIL:
                 run(&whole)

@@ -29,8 +29,8 @@ typedef struct {
     int each;          /* the parameters are arrays of one value per element */
     const void *params;
     void *arrays[MAX_ARRAYS]; /* inputs, then outputs */
-    int beside;               /* row r begins at element r; else one row is behind the other */
-    ptrdiff_t steps[MAX_ARRAYS]; /* then, from an element of a row to the next */
+    ptrdiff_t beside;         /* rows of a group, of which each begins an element after the other; 0: one row is behind the other */
+    ptrdiff_t steps[MAX_ARRAYS]; /* in a group, from an element of a row to the next */
     ptrdiff_t n;       /* elements in all units */
     ptrdiff_t unit;    /* elements of a unit; the last may be shorter */
     ptrdiff_t units;
@@ -246,16 +246,21 @@ enum {
     {                                                                                                            \
         const int count = operation_inputs(w->kernel, w->operation) + operation_outputs(w->kernel, w->operation); \
         pyactx_rows_##F *const rows_function = rows_of_##F(w->kernel, w->operation, w->parameter);               \
-        if (rows_function && has_rows(w->kernel)) {                                                              \
+        while (rows_function && start < stop) {                                                                  \
+            const ptrdiff_t group = w->beside ? start / w->beside : 0, first = start - group * w->beside;        \
+            const ptrdiff_t count_of_rows = w->beside && w->beside - first < stop - start ? w->beside - first : stop - start; \
             pyactx_row_array rows[MAX_ARRAYS];                                                                   \
             for (int k = 0; k < count; k++) {                                                                    \
-                const int number = is_number(w->kernel, w->operation, k);                                        \
-                const ptrdiff_t row_step = number || w->beside ? 1 : w->unit;                                    \
-                const ptrdiff_t step = number || !w->beside ? 1 : w->steps[k];                                   \
-                rows[k] = (pyactx_row_array){(T *)w->arrays[k] + start * row_step, row_step, step};              \
+                T *const array = w->arrays[k];                                                                   \
+                if (is_number(w->kernel, w->operation, k))                                                       \
+                    rows[k] = (pyactx_row_array){array + start, 1, 1};                                           \
+                else if (w->beside)                                                                              \
+                    rows[k] = (pyactx_row_array){array + group * w->unit * w->steps[k] + first, 1, w->steps[k]}; \
+                else                                                                                             \
+                    rows[k] = (pyactx_row_array){array + start * w->unit, w->unit, 1};                           \
             }                                                                                                    \
-            rows_function(rows, stop - start, w->unit, (const T *)w->params);                                    \
-            return;                                                                                              \
+            rows_function(rows, count_of_rows, w->unit, (const T *)w->params);                                   \
+            start += count_of_rows;                                                                              \
         }                                                                                                        \
         const int short_rows = has_rows(w->kernel) && w->unit <= SHORT_ROW && has_each(w->kernel, w->operation); \
         while (start < stop) {                                                                                   \

@@ -55,6 +55,15 @@ def block_size(nbytes):
 # ---- What is used again
 
 
+def test_rows_along_any_axis_take_part(driver):
+    x = np.zeros((200, 300), np.float32)
+    for axis in (0, 1, -1, -2):
+        y = pyactx.softmax(x, axis=axis)
+        before = address(y)
+        del y
+        assert address(pyactx.softmax(x, axis=axis)) == before
+
+
 def test_the_next_result_gets_the_memory_of_the_last(driver):
     first, second = filled(1), filled(2)
     addresses = address(first), address(second)

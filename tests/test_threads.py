@@ -48,6 +48,23 @@ def test_same_bits_for_any_number(with_ufuncs, dtype):
 
 
 @best_compiled
+def test_rows_along_a_middle_axis(axiswise, dtype):
+    """Threads share the groups of rows that lie beside each other, and may begin within one."""
+    for operation in axiswise.operations():
+        inputs = testing.inputs_of(axiswise, operation, np.dtype(dtype), {}, (5, 211, 103))
+        if any(x.shape != inputs[-1].shape for x in inputs):
+            continue
+        expected = testing.as_tuple(operation(*inputs))
+        apart = [np.ascontiguousarray(np.swapaxes(x, 1, 2)) for x in inputs]
+        for threads in (1, 2, 3):
+            with pyactx.threads(threads):
+                got = testing.as_tuple(operation(*apart, axis=1))
+            for rows, columns in zip(expected, got):
+                moved = np.swapaxes(columns, 1, 2) if columns.ndim == 3 else columns
+                assert np.array_equal(rows, moved, equal_nan=True), (operation.label, threads)
+
+
+@best_compiled
 def test_parameters_that_are_arrays(activations, dtype):
     """Each thread finds the values that belong to its elements."""
     for name in builtin():

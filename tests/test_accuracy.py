@@ -5,10 +5,11 @@ Each test computes the truth once and judges all implementations by it.  AVX2 an
 
 from functools import cache
 
+import mpmath
 import mpmath_math
 import numpy as np
 import pytest
-from conftest import ACTIVATIONS, AVAILABLE, builtin, every_implementation
+from conftest import ACTIVATIONS, AVAILABLE, builtin, every_compiled, every_implementation
 
 import pyactx
 from pyactx import _numpy_math, testing
@@ -335,6 +336,18 @@ def test_tanh_derivative_keeps_its_tail(activations):
 def test_what_others_lose(activations, name, x, expected):
     """In float32, where it is computed as the comment says."""
     np.testing.assert_allclose(activations[name](np.float32([x]))[0], np.float32(expected), rtol=1.2e-7, atol=1e-45)
+
+
+@every_compiled
+def test_snake_of_huge_arguments(activations):
+    """The smallest derivatives of many: as right beside roots that take all digits of 2/π to find."""
+    generator = np.random.default_rng(40)
+    x = np.exp(generator.uniform(40, 700, 300_000)) * generator.choice([-1, 1], 300_000)
+    derivatives = activations["snake"].derivative(x)
+    for i in np.argsort(derivatives)[:50]:
+        with mpmath.workdps(700):
+            exact = 2 * mpmath.sin(mpmath.mpf(float(x[i])) + mpmath.pi / 4) ** 2
+        assert mpmath_math.ulp_error(derivatives[i], *mpmath_math.two_doubles(np.array([exact])))[0] <= 2, x[i]
 
 
 @every_implementation

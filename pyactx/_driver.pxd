@@ -1,8 +1,15 @@
-"""What _driver and _omp share: src/work.h."""
+"""What _driver and _omp share: src/work.h, and the floating-point environment that its functions run in."""
 
 from libc.stddef cimport ptrdiff_t
 
 from pyactx cimport pyactx_kernel
+
+
+cdef extern from "floating_point.h" nogil:
+    ctypedef struct environment:
+        pass
+    environment environment_enter() noexcept
+    void environment_leave(environment) noexcept
 
 
 cdef extern from "work.h" nogil:

@@ -23,9 +23,9 @@ from pyactx cimport (
     PYACTX_AXISWISE, PYACTX_ELEMENTWISE, PYACTX_GATED, PYACTX_KERNEL_CAPSULE, PYACTX_REDUCTION, pyactx_kernel,
 )
 from pyactx._driver cimport (
-    BACKWARD_FROM_OUTPUT, BLOCK, BUFFER, FORWARD, MAX_ARRAYS, MAX_PARAMETERS, compute_units, has_each, has_operation,
-    has_rows, has_rows_beside, is_number, needs_each, operation, operation_inputs, operation_outputs, parallel_run,
-    work,
+    BACKWARD_FROM_OUTPUT, BLOCK, BUFFER, FORWARD, MAX_ARRAYS, MAX_PARAMETERS, compute_units, environment,
+    environment_enter, environment_leave, has_each, has_operation, has_rows, has_rows_beside, is_number, needs_each,
+    operation, operation_inputs, operation_outputs, parallel_run, work,
 )
 
 import sys
@@ -37,12 +37,6 @@ cnp.import_umath()
 
 cdef extern from "cpu.h" nogil:
     int cpu_level() noexcept
-
-cdef extern from "floating_point.h" nogil:
-    ctypedef struct environment:
-        pass
-    environment environment_enter() noexcept
-    void environment_leave(environment) noexcept
 
 cdef extern from "pool.h" nogil:
     const ptrdiff_t POOL_SMALLEST
@@ -376,6 +370,7 @@ cdef extern from "Python.h":
 cdef void ufunc_loop(char **operands, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps,
                      void *data) noexcept nogil:
     cdef const loop_data *loop = <const loop_data *> data
+    cdef environment saved = environment_enter()
     if has_rows(loop.kernel):
         if loop.is_double:
             axiswise(<const double *> NULL, operands, steps, dimensions[0], dimensions[1], loop)
@@ -385,6 +380,7 @@ cdef void ufunc_loop(char **operands, const cnp.npy_intp *dimensions, const cnp.
         elementwise(<const double *> NULL, operands, steps, dimensions[0], loop)
     else:
         elementwise(<const float *> NULL, operands, steps, dimensions[0], loop)
+    environment_leave(saved)
 
 
 # NumPy copies neither the tables nor the texts of a ufunc, and a ufunc lives as long as anybody holds it.

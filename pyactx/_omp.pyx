@@ -5,7 +5,7 @@
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange
 
-from pyactx._driver cimport compute_units, parallel_run, work
+from pyactx._driver cimport compute_units, environment, environment_enter, environment_leave, parallel_run, work
 
 cdef extern from *:
     """
@@ -52,6 +52,13 @@ cdef int allowed(int threads) noexcept nogil:
     return min(threads, omp_get_thread_limit())
 
 
+cdef void compute(const work *part, ptrdiff_t start, ptrdiff_t stop) noexcept nogil:
+    """Compute some units in the default floating-point environment, which a thread need not be in."""
+    cdef environment saved = environment_enter()
+    compute_units(part, start, stop)
+    environment_leave(saved)
+
+
 cdef void share(
     const work *whole,
     real[::1] first,   # inputs, then outputs, then none
@@ -72,7 +79,7 @@ cdef void share(
     part.arrays[3] = &fourth[0]
     part.arrays[4] = &fifth[0]
     for t in prange(threads, schedule="static", num_threads=threads):
-        compute_units(&part, min(t * share_size, units), min((t + 1) * share_size, units))
+        compute(&part, min(t * share_size, units), min((t + 1) * share_size, units))
 
 
 cdef void run(const work *whole, int threads) noexcept nogil:

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#include "floating_point.h"
 #include "pyactx.h"
 
 enum operation { FORWARD, DERIVATIVE, BACKWARD, BACKWARD_FROM_OUTPUT, VALUE_AND_DERIVATIVE, PARAMETER_GRADIENT };
@@ -282,15 +281,13 @@ enum {
 DEFINE_COMPUTE_UNITS(float, f32)
 DEFINE_COMPUTE_UNITS(double, f64)
 
-/* Computes units [start, stop) in the default floating-point environment. */
+/* Computes units [start, stop), in the floating-point environment of the caller: the default one. */
 static void compute_units(const work *w, ptrdiff_t start, ptrdiff_t stop)
 {
-    const environment saved = environment_enter();
     if (w->is_double)
         compute_units_f64(w, start, stop);
     else
         compute_units_f32(w, start, stop);
-    environment_leave(saved);
 }
 
 #endif

@@ -19,6 +19,9 @@
 /* a b + c.  Max error: 0.5 ULP.  Range: all. */
 #define s_fma(a, b, c) __builtin_fmaf((a), (b), (c))
 
+/* The square root.  Max error: 0.5 ULP.  Range: all.  sqrt(-0) = -0, NaN for x < 0, NaN stays. */
+#define s_sqrt(x) __builtin_sqrtf(x)
+
 #define S_LOG2_E 1.442695f
 #define S_LN2_HIGH 0.69314575f
 #define S_LN2_LOW 1.4286068e-06f
@@ -66,6 +69,16 @@
 #define S_ERFC_5 -0.004174061f
 #define S_ERFC_6 0.00043525486f
 #define S_ERFC_7 -2.1179074e-05f
+
+#define S_TANH_REMAINDER_0 0.33333334f
+#define S_TANH_REMAINDER_0_LOW -1.1845591e-08f
+#define S_TANH_REMAINDER_1 -0.13333309f
+#define S_TANH_REMAINDER_2 0.053963114f
+#define S_TANH_REMAINDER_3 -0.021827823f
+#define S_TANH_REMAINDER_4 0.0086931f
+#define S_TANH_REMAINDER_5 -0.0032000528f
+#define S_TANH_REMAINDER_6 0.0009187145f
+#define S_TANH_REMAINDER_7 -0.00014145425f
 
 #define S_PLACE_MIDDLE 0.171875f
 
@@ -120,6 +133,12 @@
 #define S_GELU_TANH_SQUARE_LOW 2.1520046e-08f
 #define S_GELU_TANH_FACTOR 3.4251833f
 #define S_GELU_TANH_FACTOR_LOW -3.9420445e-07f
+#define S_MISH_ROOT -1.1924312f
+#define S_MISH_ROOT_LOW -3.0439375e-09f
+#define S_MISH_EXP 0.30348253f
+#define S_MISH_EXP_LOW 2.7803082e-09f
+#define S_MISH_LINEAR 2.3034825f
+#define S_MISH_CONSTANT 0.5363069f
 
 /* 1.5 * 2^23: adding it to |n| < 2^22 leaves the integer nearest to n in the low bits of the sum. */
 #define S_ROUND 12582912.0f
@@ -245,6 +264,56 @@ V_INLINE float s_inverse_square(s_pair a)
     const s_ratio inverse = s_quotient(1, a);
     const float high = inverse.quotient * 0x1p64f; /* lest the low part be lost among the subnormal numbers */
     return s_fma(high, inverse.quotient, 2 * high * (inverse.rest * inverse.inverse)) * 0x1p-64f;
+}
+
+/* sqrt(a² + 4).  Max error: 2^-45 of it.  Range: 0 <= a, beyond 2^60 as there.  NaN stays. */
+V_INLINE s_pair s_hypotenuse(float a)
+{
+    const s_pair square = s_square(s_at_most(a, 0x1p60f)), sum = s_sum_of_any(square.high, 4);
+    const float root = s_sqrt(sum.high);
+    return (s_pair){root, (s_fma(-root, root, sum.high) + (sum.low + square.low)) * (0.5f / root)};
+}
+
+/* (x + sqrt(x² + 4))/2, which for -x is its inverse.
+ * Max error: 0.6 ULP, 0.8 among subnormal results.  Range: all.  NaN stays. */
+V_INLINE float s_squareplus(float x)
+{
+    const float a = s_abs(x);
+    const s_pair root = s_hypotenuse(a);
+    const int far = a > 0x1p30f; /* and the root is a */
+    s_pair half = s_sum(0.5f * root.high, 0.5f * a);
+    half.high = v_where(far, a, half.high);
+    half.low = v_where(far, 0, s_fma(0.5f, root.low, half.low));
+    const s_ratio inverse = s_quotient(1, half);
+    return v_where(x < 0, v_where(far, inverse.quotient, s_rounded(inverse)), half.high + half.low);
+}
+
+/* The derivative of that, f / sqrt(x² + 4).
+ * Max error: 0.6 ULP, 0.8 among subnormal results.  Range: all.  NaN stays. */
+V_INLINE float s_squareplus_slope(float x)
+{
+    const float a = s_at_most(s_abs(x), 0x1p80f);
+    s_pair root = s_hypotenuse(a);
+    const int far = a > 0x1p30f;
+    root = (s_pair){v_where(far, a, root.high), v_where(far, 0, root.low)};
+    s_pair half = s_sum(0.5f * root.high, 0.5f * a);
+    half.low = s_fma(0.5f, root.low, half.low);
+    const s_pair product = s_times((s_pair){half.high * 0x1p-64f, half.low * 0x1p-64f}, root);
+    const s_pair numerator = {v_where(x < 0, 1, half.high), v_where(x < 0, 0, half.low)};
+    const s_pair denominator = {v_where(x < 0, product.high, root.high), v_where(x < 0, product.low, root.low)};
+    return s_rounded(s_divide(numerator, denominator)) * v_where(x < 0, 0x1p-64f, 1);
+}
+
+/* start + v (c1 + v c2): the last steps of a polynomial, in pairs.
+ * Max error: 2^-37 of v (c1 + v c2), where that is between start / 1000 and start. */
+V_INLINE s_pair s_last_terms(float start, float start_low, s_pair v, float c1, float c2)
+{
+    s_pair inner = {s_fma(c2, v.high, c1), 0};
+    inner.low = s_fma(c2, v.low, s_fma(c2, v.high, c1 - inner.high));
+    const s_pair product = s_times(inner, v);
+    s_pair sum = s_sum(start, product.high);
+    sum.low += product.low + start_low;
+    return sum;
 }
 
 /* ---- Exponentials ------------------------------------------------------------------------------------------------ */
@@ -419,6 +488,61 @@ V_INLINE float s_silu_slope(float z, float low)
     return v_where(z < 0, s_rounded(bend) * 0x1p-40f, s_less_ratio(1, bend, 0x1p-40f));
 }
 
+/* What tanh(log(1 + e)) = e (2 + e)/(2 + 2e + e²) is made of, for e = exp(x). */
+typedef struct {
+    s_pair scaled;      /* e in units of 2^-40 */
+    s_pair sum;         /* 1 + e */
+    s_pair denominator; /* (1 + e)² + 1 */
+} s_mish_terms;
+
+/* Max error: 2^-43 of each.  Range: 0 <= e <= 2^19. */
+V_INLINE s_mish_terms s_mish_terms_of(s_pair scaled)
+{
+    s_pair sum = s_sum_of_any(1, scaled.high * 0x1p-40f);
+    sum.low = s_fma(scaled.low, 0x1p-40f, sum.low);
+    const s_pair square = s_square(sum.high);
+    s_pair denominator = s_sum(square.high, 1);
+    denominator.low += s_fma(2 * sum.high, sum.low, square.low);
+    return (s_mish_terms){scaled, sum, denominator};
+}
+
+/* x tanh(log(1 + exp(x))).  Max error: 0.7 ULP, 0.9 among subnormal results.  Range: all.  NaN and ±0 stay. */
+V_INLINE float s_mish(float x)
+{
+    const float c = s_at_most(s_at_least(x, -109), 12);
+    const s_reduced a = s_reduce(c, 0);
+    const s_mish_terms terms = s_mish_terms_of(s_exp(s_power_of_two(a.n_rounding, 40), a));
+    s_pair other = s_sum(terms.sum.high, 1);
+    other.low += terms.sum.low;
+    const s_pair numerator = s_times((s_pair){c, 0}, s_times(terms.scaled, other));
+    const float value = s_rounded(s_divide(numerator, terms.denominator)) * 0x1p-40f;
+    return s_copysign(v_where(x > 12, x, value), x);
+}
+
+/* The derivative of that, e w/(2 + 2e + e²)², where w is 0 at x0 and so, with d = x - x0, e0 = exp(x0) and e - e0 = e0
+ * expm1(d), a sum of two terms of one sign: 4d(1 + e) + (e - e0) (2 + 2e + e² + LINEAR e + CONSTANT).
+ * Max error: 0.9 ULP, strictly.  Range: all.  NaN stays. */
+V_INLINE float s_mish_slope(float x)
+{
+    s_pair d = s_sum_of_any(s_at_most(s_at_least(x, -109), 12), -S_MISH_ROOT);
+    d.low -= S_MISH_ROOT_LOW;
+    const s_reduced a = s_reduce_for_expm1(d.high, d.low);
+    const s_pair growth = s_exp(s_power_of_two(a.n_rounding, 40), a), root = {S_MISH_EXP, S_MISH_EXP_LOW};
+    const s_mish_terms terms = s_mish_terms_of(s_times(root, growth));
+    s_pair more = s_sum(-1, growth.high * 0x1p-40f); /* exact */
+    more.low = s_fma(growth.low, 0x1p-40f, more.low);
+    s_pair factor = s_sum(terms.denominator.high, s_fma(S_MISH_LINEAR, terms.scaled.high * 0x1p-40f, S_MISH_CONSTANT));
+    factor.low += terms.denominator.low;
+    const s_pair second = s_times(s_times(root, more), factor);
+    s_pair w = s_times((s_pair){4 * d.high, 4 * d.low}, terms.sum);
+    const float low = w.low + second.low;
+    w = s_sum_of_any(w.high, second.high);
+    w.low += low;
+    s_pair square = s_square(terms.denominator.high);
+    square.low = s_fma(2 * terms.denominator.high, terms.denominator.low, square.low);
+    return s_rounded(s_divide(s_times(terms.scaled, w), square)) * 0x1p-40f;
+}
+
 /* z = 2 sqrt(2/π) (x + 0.044715 x³) = x (LINEAR + CUBIC x²).  Max error: 2^-45 of it, not counting underflow.
  * Range: |x| <= 1000. */
 V_INLINE s_pair s_gelu_argument(float x)
@@ -464,6 +588,50 @@ V_INLINE float s_tanh(float x)
     const float power = s_power_of_two(e.n_rounding, 0);
     const float large = 1 - 2 / s_fma(e.high, power, power + 1);
     return s_copysign(v_where(a < 1, small, large), x);
+}
+
+/* (x - tanh(x))/x³.  Max error: 2^-26 of it.  Range: 0 <= x <= 1. */
+V_INLINE s_pair s_tanh_cubic(float x)
+{
+    const s_pair square = s_square(x);
+    const float z = square.high, fourth = z * z;
+    float p = s_fma(S_TANH_REMAINDER_7, z, S_TANH_REMAINDER_6);
+    p = s_fma(p, fourth, s_fma(S_TANH_REMAINDER_5, z, S_TANH_REMAINDER_4));
+    p = s_fma(p, fourth, s_fma(S_TANH_REMAINDER_3, z, S_TANH_REMAINDER_2));
+    return s_last_terms(S_TANH_REMAINDER_0, S_TANH_REMAINDER_0_LOW, square, S_TANH_REMAINDER_1, p);
+}
+
+/* 1 - tanh(x) = 2/(1 + exp(2x)).  Max error: 2^-25 of it.  Range: x >= 1, beyond 10 as there. */
+V_INLINE s_ratio s_tanh_loss(float x)
+{
+    return s_quotient(2 * S_UNIT, s_inverse_sigmoid(-2 * v_clip(x, 1, 10), 0));
+}
+
+/* x - tanh(x): the polynomial x³R(x²), and from 1 on x - 1 + 2/(1 + exp(2x)).
+ * Max error: 0.9 ULP.  Range: all.  Odd; ±inf at ±inf, NaN stays. */
+V_INLINE float s_tanh_remainder(float x)
+{
+    const float a = s_abs(x), c = s_at_most(a, 1);
+    const s_pair cube = s_times((s_pair){c * 0x1p40f, 0}, s_square(c)); /* else its low part may be subnormal */
+    const s_pair small = s_times(cube, s_tanh_cubic(c));
+    const s_ratio loss = s_tanh_loss(a);
+    const s_pair large = s_sum_of_any(s_at_most(a, 0x1p25f) - 1, loss.quotient);
+    const float value = v_where(a < 1, (small.high + small.low) * 0x1p-40f,
+                                large.high + s_fma(loss.rest, loss.inverse, large.low));
+    return s_copysign(v_where(a > 0x1p24f, a, value), x);
+}
+
+/* tanh²(x).  Max error: 0.7 ULP.  Range: all.  NaN stays. */
+V_INLINE float s_tanh_square(float x)
+{
+    const float a = s_abs(x), c = s_at_most(a, 1);
+    const s_pair cube = s_times((s_pair){c, 0}, s_square(c));
+    const s_pair remainder = s_times(cube, s_tanh_cubic(c));
+    const s_ratio loss = s_tanh_loss(a);
+    const int small = a < 1;
+    s_pair tanh = s_sum(v_where(small, c, 1), -v_where(small, remainder.high, loss.quotient));
+    tanh.low -= v_where(small, remainder.low, loss.rest * loss.inverse);
+    return v_where(a != a, a, s_fma(tanh.high, tanh.high, 2 * tanh.high * tanh.low));
 }
 
 /* ---- Logarithms -------------------------------------------------------------------------------------------------- */
@@ -548,18 +716,6 @@ V_INLINE s_place s_place_of(float a)
     const s_ratio w = s_quotient(1, (s_pair){sum, (3 - sum) + a}); /* what is lost matters while a is small */
     const float low = w.rest * w.inverse, v = w.quotient - S_PLACE_MIDDLE;
     return (s_place){{w.quotient, low}, {v, (w.quotient - (v + S_PLACE_MIDDLE)) + low}};
-}
-
-/* start + v (c1 + v c2): the last steps of a polynomial, in pairs.
- * Max error: 2^-37 of v (c1 + v c2), where that is between start / 1000 and start. */
-V_INLINE s_pair s_last_terms(float start, float start_low, s_pair v, float c1, float c2)
-{
-    s_pair inner = {s_fma(c2, v.high, c1), 0};
-    inner.low = s_fma(c2, v.low, s_fma(c2, v.high, c1 - inner.high));
-    const s_pair product = s_times(inner, v);
-    s_pair sum = s_sum(start, product.high);
-    sum.low += product.low + start_low;
-    return sum;
 }
 
 /* exp(-a²/2) in units of 2^-32.  Max error: 2^-25 of it, not counting underflow.  Range: 0 <= a <= 14.75. */

@@ -584,6 +584,27 @@ def bend(y, y_low, factor, factor_low, far, far_low):
     return mpmath.ldexp((far + far_low + mpmath.expm1(y + y_low)) * e / (factor + e) ** 2, 40)
 
 
+def mish_share(x):
+    """Return tanh(log(1 + exp(x)))."""
+    e = mpmath.exp(x)
+    return e * (2 + e) / (2 + e * (2 + e))
+
+
+def mish_slope(x):
+    e = mpmath.exp(x)
+    return e * (4 * (x + 1) + (4 * x + 6) * e + 4 * e**2 + e**3) / (2 + e * (2 + e)) ** 2
+
+
+def error_of_mish_parts(scaled, scaled_low, sum_high, sum_low, high, low, *arguments):
+    e = mpmath.ldexp(scaled + scaled_low, -40)
+    return max(abs((sum_high + sum_low) / (1 + e) - 1), abs((high + low) / ((1 + e) ** 2 + 1) - 1))
+
+
+def squareplus(x):
+    value = (abs(x) + mpmath.sqrt(x * x + 4)) / 2
+    return 1 / value if x < 0 else value
+
+
 def gelu_argument(x):
     return x * (GELU_LINEAR + GELU_CUBIC * x * x)
 
@@ -615,6 +636,10 @@ SINGLEMATH = {
     "s_copysign": case(lambda x, y: abs(x) if y > 0 else -abs(x), FLOATS, OTHERS),
     "s_at_least": case(max, FLOATS, OTHERS),
     "s_at_most": case(min, FLOATS, OTHERS),
+    "s_sqrt": case(mpmath.sqrt, np.abs(FLOATS)),
+    "s_hypotenuse": case(lambda a: mpmath.sqrt(a * a + 4), np.abs(sizes(1e-20, 1e18))),
+    "s_squareplus": case(squareplus, FLOATS),
+    "s_squareplus_slope": case(lambda x: squareplus(x) / mpmath.sqrt(x * x + 4), sizes(1e-20, 1e22)),
     "s_sum": case(lambda a, b: a + b, a := FLOATS, a * np.resize(uniform(-1, 1) * 2.0 ** uniform(-40, 0), a.size)),
     "s_sum_of_any": case(lambda a, b: a + b, FLOATS, OTHERS),
     "s_square": case(lambda a: a * a, sizes(1e-15, 1e19)),
@@ -658,6 +683,15 @@ SINGLEMATH = {
     "s_gelu_argument": case(gelu_argument, np.concatenate([uniform(-11, 11), sizes(1e-20, 1000)])),
     "s_gelu_tanh_slope": case(gelu_tanh_slope,
                               floats(-11, 11, -0.75246143, 0.75246143, -0.5148478, -10.242918)),
+    "s_mish_terms_of": case(lambda scaled, low: 0, *pair(np.exp(uniform(-60, 13)) * 2.0**40), value=error_of_mish_parts,
+                            unit=lambda exact: 1),
+    "s_mish": case(lambda x: x * mish_share(x), floats(-104, 20, -92.006012, 0.346054345, 12)),
+    "s_mish_slope": case(mish_slope, floats(-104, 20, -1.1924312, -0.5148478, 0.72368598, -92.2254486, 12)),
+    "s_tanh_cubic": case(mpmath.workdps(80)(lambda x: (x - mpmath.tanh(x)) / x**3), np.abs(sizes(1e-15, 1))),
+    "s_tanh_loss": case(lambda x: 1 - mpmath.tanh(x), uniform(1, 10), value=ratio),
+    "s_tanh_remainder": case(mpmath.workdps(80)(lambda x: x - mpmath.tanh(x)),
+                             floats(-40, 40, 0.982672155, 1, 3.2395557e-13)),
+    "s_tanh_square": case(lambda x: mpmath.tanh(x) ** 2, floats(-20, 20, 0.985674143, 1)),
     "s_tanh": case(mpmath.tanh, floats(-12, 12, 0.90865171, 1, 1.010254)),
     "s_area_tangent_tail": case(mpmath.workdps(80)(lambda s: 2 * mpmath.atanh(s / 2) / s - 1),
                                 np.concatenate([uniform(-0.66, 0.66), sizes(1e-15, 0.66)])),
@@ -733,6 +767,14 @@ SPECIAL_VALUES = {  # (name, the first member of the result, the arguments), eac
         ("s_times_sigmoid", [nan, 0.0, -0.0, 2.0**100, inf, nan], [nan, 0.0, -0.0, 2.0**100, inf, 1.0],
          [nan, 0.0, -0.0, 30.0, inf, nan], [0.0] * 6),
         ("s_silu_slope", [nan, 1.0, -0.0, 0.5, 0.5], [nan, inf, -inf, 0.0, -0.0], [0.0] * 5),
+        ("s_mish", [nan, inf, -0.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
+        ("s_mish_slope", [nan, 1.0, -0.0], [nan, inf, -inf]),
+        ("s_tanh_remainder", [nan, inf, -inf, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
+        ("s_tanh_square", [nan, 1.0, 1.0, 0.0, 0.0], [nan, inf, -inf, 0.0, -0.0]),
+        ("s_sqrt", [nan, inf, 0.0, -0.0, nan], [nan, inf, 0.0, -0.0, -1.0]),
+        ("s_hypotenuse", [nan, 2.0], [nan, 0.0]),
+        ("s_squareplus", [nan, inf, 0.0, 1.0], [nan, inf, -inf, 0.0]),
+        ("s_squareplus_slope", [nan, 1.0, 0.0, 0.5], [nan, inf, -inf, 0.0]),
         ("s_gelu_tanh_slope", [nan, 1.0, -0.0, 0.5, 0.5], [nan, inf, -inf, 0.0, -0.0]),
         ("s_tanh", [nan, 1.0, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
         ("s_log1p_exp", [nan], [nan]),

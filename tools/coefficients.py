@@ -231,6 +231,18 @@ def hyperbolic_tangent():
     return target, lambda z: z / (1 + z * target(z)), mpf(0), mpf(1), 7
 
 
+def tanh_remainder_of_single():
+    """(x - tanh(x))/x^3 on |x| <= 1."""
+
+    def target(z):
+        if z < mpf("1e-18"):
+            return mpf(1) / 3 - 2 * z / 15
+        x = mpmath.sqrt(z)
+        return (1 - mpmath.tanh(x) / x) / z
+
+    return target, lambda z: 1 / target(z), mpf(0), mpf(1), 7
+
+
 def error_function_of_single():
     """erf(x) = x + x E(x^2) on |x| <= 0.9."""
     target, weight, low, _, _ = error_function()
@@ -403,6 +415,7 @@ def constants_of_singlemath(digits=24):
                 "TANH": hyperbolic_tangent, "ERF": error_function_of_single, "ERFC": complementary_error_function}
     for name, problem in problems.items():
         yield from fitted(name, problem, digits)
+    yield from fitted("TANH_REMAINDER", tanh_remainder_of_single, digits, two_numbers_first=True)
     yield number("PLACE_MIDDLE", SINGLE_MIDDLE, "of the interval of 1 / (a + 3), a little to the left", digits)
     yield from fitted("TAIL", normal_tail_of_single, digits, two_numbers_first=True)
     yield from fitted("BEND", bend_of_gelu_of_single, digits, two_numbers_first=True)
@@ -429,6 +442,14 @@ def constants_of_singlemath(digits=24):
     yield from two_numbers("GELU_TANH_ROOT", root, "where gelu_tanh' is 0", digits)
     yield from two_numbers("GELU_TANH_SQUARE", root**2, "its square", digits)
     yield from two_numbers("GELU_TANH_FACTOR", mpmath.exp(-argument(root)), "1 / exp there", digits - 2)
+    # mish' is e (4 d (1 + e) + (e - MISH_EXP) (e^2 + 2e + 2 + MISH_LINEAR e + MISH_CONSTANT)) / (e^2 + 2e + 2)^2, e = exp(x)
+    root = mpmath.findroot(lambda x: 4 * (x + 1) + (4 * x + 6) * mpmath.exp(x) + 4 * mpmath.exp(2 * x) + mpmath.exp(3 * x),
+                           mpf("-1.19"))
+    e = mpmath.exp(root)
+    yield from two_numbers("MISH_ROOT", root, "where mish' is 0", digits)
+    yield from two_numbers("MISH_EXP", e, "exp there", digits)
+    yield number("MISH_LINEAR", 2 + e, "2 + MISH_EXP", digits)
+    yield number("MISH_CONSTANT", 4 * root + 4 + 4 * e + e**2, "4 + 4 MISH_ROOT + 4 MISH_EXP + MISH_EXP^2", digits)
 
 
 HEADERS = [Header("vecmath.h", "V_", 53, constants_of_vecmath),

@@ -442,9 +442,13 @@ def constants_of_singlemath(digits=24):
     yield from two_numbers("GELU_TANH_ROOT", root, "where gelu_tanh' is 0", digits)
     yield from two_numbers("GELU_TANH_SQUARE", root**2, "its square", digits)
     yield from two_numbers("GELU_TANH_FACTOR", mpmath.exp(-argument(root)), "1 / exp there", digits - 2)
-    # mish' is e (4 d (1 + e) + (e - MISH_EXP) (e^2 + 2e + 2 + MISH_LINEAR e + MISH_CONSTANT)) / (e^2 + 2e + 2)^2, e = exp(x)
-    root = mpmath.findroot(lambda x: 4 * (x + 1) + (4 * x + 6) * mpmath.exp(x) + 4 * mpmath.exp(2 * x) + mpmath.exp(3 * x),
-                           mpf("-1.19"))
+    # mish' is e w / q^2 with e = exp(x), q = e^2 + 2e + 2 and, at d from the root,
+    # w = 4 d (1 + e) + (e - MISH_EXP) (q + MISH_LINEAR e + MISH_CONSTANT)
+
+    def mish_slope(x):
+        return 4 * (x + 1) + (4 * x + 6) * mpmath.exp(x) + 4 * mpmath.exp(2 * x) + mpmath.exp(3 * x)
+
+    root = mpmath.findroot(mish_slope, mpf("-1.19"))
     e = mpmath.exp(root)
     yield from two_numbers("MISH_ROOT", root, "where mish' is 0", digits)
     yield from two_numbers("MISH_EXP", e, "exp there", digits)

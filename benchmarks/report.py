@@ -9,6 +9,7 @@ MODES = [("value", "fresh"), ("value", "out"), ("value", "in place"), ("backward
 ARRAYS = {"value": 2, "backward": 3, "backward_from_output": 3, "value_and_derivative": 3}  # read and written
 BEYOND_CACHES = 1 << 24  # elements from which the memory bounds the speed
 FLAT = (65_536, 1_000_000, 32_000_000)  # sizes whose times per element are compared
+STEP = 1.25  # of the time per element: more than the noise beyond what the caches explain
 SLOWER = 0.95  # one thread / two threads: more than the noise below 1
 EXP = "np.exp"
 EXP_GOAL = 0.5  # of the time of np.exp, for few elements
@@ -40,9 +41,14 @@ def cell_figures(comparison, copy):
     cell = {**facts, "elements": comparison.elements, "seconds": seconds, "best_peer": best,
             "ratio": seconds[best] / seconds["pyactx"]}
     if comparison.elements >= BEYOND_CACHES:
-        moved = ARRAYS[facts["operation"]] * comparison.elements * int(facts["dtype"].removeprefix("float")) // 8
+        moved = comparison.elements * bytes_of_element(facts)
         cell["of_copy_bandwidth"] = moved / seconds["pyactx"] / copy[facts["threads"]]
     return cell
+
+
+def bytes_of_element(facts):
+    """Return how many bytes are read and written for an element."""
+    return ARRAYS[facts["operation"]] * int(facts["dtype"].removeprefix("float")) // 8
 
 
 def key(cell, *without):
@@ -83,6 +89,7 @@ def show(figures, every_cell):
     show_peers(cells, peers)
     show_memory(figures["bytes_per_second"])
     show_time_per_element(cells, figures["speedup"])
+    show_flat(cells, figures["bytes_per_second"])
     show_slower(figures["speedup"])
     show_small(cells)
     show_import(figures["import"])
@@ -204,6 +211,29 @@ def show_time_per_element(cells, speedup):
 
 def gain_text(gain):
     return "-" if gain is None else f"{gain:.2f}{'<' if gain < SLOWER else ' '}"
+
+
+def show_flat(cells, memory):
+    """Print how the time per element grows beyond that of the first size, or that of copying where it is longer."""
+    copy = {roofline["threads"]: roofline["copy"] for roofline in memory}
+    growth = {size: [] for size in FLAT[1:]}
+    for group in groups([cell for cell in cells if cell["axis"] is None],
+                        "function", "operation", "result", "dtype", "threads").values():
+        times = {cell["elements"]: cell["seconds"]["pyactx"] / cell["elements"] for cell in group}
+        first = group[0]
+        copying = bytes_of_element(first) / copy[first["threads"]]
+        for size in growth:
+            if FLAT[0] in times and size in times:
+                growth[size].append((times[size] / max(times[FLAT[0]], copying), first))
+    if any(growth.values()):
+        print(f"\ntime per element / the longer of that at {FLAT[0]:,} elements and a copy's")
+    for size, found in growth.items():
+        if found:
+            ratios = [ratio for ratio, _ in found]
+            ratio, worst = max(found, key=lambda pair: pair[0])
+            print(f"{size:>10,} elements: mean {geometric_mean(ratios):.2f}, worst {ratio:.2f} ({worst['function']}, "
+                  f"{mode_text(worst)}, {setting_text(worst)}), more than {STEP} in {sum(r > STEP for r in ratios)} of "
+                  f"{len(ratios)}")
 
 
 def show_slower(speedup):

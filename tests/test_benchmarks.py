@@ -125,3 +125,13 @@ def test_figures(tool, comparison):
     assert [cell["of_copy_bandwidth"] for cell in figures["cells"]] == [pytest.approx(1 / 3), pytest.approx(1 / 2)]
     assert [cell["speedup"] for cell in figures["speedup"]] == [pytest.approx(3 / 2)]
     assert figures["summary"] == {"geometric_mean": pytest.approx(1.5), "cells": 2, "below_1": 1}
+
+
+def test_time_per_element(tool, capsys):
+    """Three times that of 65 536 elements is 1.5 times that of a copy, which an element of 8 bytes takes 2 ns for."""
+    cells = [{"function": "relu", "operation": "value", "result": "out", "dtype": "float32", "threads": 1, "axis": None,
+              "elements": n, "shape": [n], "seconds": {"pyactx": n * seconds}}
+             for n, seconds in ((65_536, 1e-9), (1_000_000, 3e-9))]
+    tool.report.show_flat(cells, [{"threads": 1, "copy": 4e9}])
+    assert "1,000,000 elements: mean 1.50, worst 1.50 (relu," in (printed := capsys.readouterr().out)
+    assert "more than 1.25 in 1 of 1" in printed and "32,000,000" not in printed

@@ -66,6 +66,12 @@
     DECLARE(a, 0) DECLARE(b, 1) DECLARE(c, 2) DECLARE(d, 3)
 #define DECLARE(parameter, k) MAYBE_UNUSED const real parameter = PARAMETER(k);
 
+/* The defaults, for compilers to compute with. */
+#define DECLARE_DEFAULTS_PARAMETERS_0
+#define DECLARE_DEFAULTS_PARAMETERS_1(a, a0, da) DECLARE_DEFAULT(a, a0)
+#define DECLARE_DEFAULTS_PARAMETERS_2(a, a0, da, ...) DECLARE_DEFAULT(a, a0) DECLARE_DEFAULTS_PARAMETERS_1(__VA_ARGS__)
+#define DECLARE_DEFAULT(parameter, value) MAYBE_UNUSED const real parameter = (value);
+
 /* Always four, for GRADIENT(k, ...) to choose from. */
 #define GRADIENTS_PARAMETERS_0 0, 0, 0, 0
 #define GRADIENTS_PARAMETERS_1(a, a0, da) da, 0, 0, 0
@@ -432,55 +438,66 @@ EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 #undef F
 #undef ROWS
 
-/* ---- Single rows: float arrays in single precision, at the default parameters ---------------------------------- */
+/* ---- Rows at the default parameters ----------------------------------------------------------------------------- */
 
-#define SINGLE_LOOPS(name, terms, forward, derivative, output)                                                   \
-    LOOP(name##_single_forward, float, 0, MAP, , INPUT(x), terms, output_y[i] = (forward);)                      \
-    LOOP(name##_single_derivative, float, 0, MAP, , INPUT(x), terms, output_y[i] = (derivative);)                \
-    LOOP(name##_single_backward, float, 0, PRODUCT, , INPUT(grad) INPUT(x), terms,                               \
+/* Of float, the rows of single.def; of double, the same expressions as with any other parameters, and so the same bits. */
+#define DEFAULT_LOOPS(name, F, T, parameters, terms, forward, derivative, output)                                \
+    LOOP(name##_default_forward_##F, T, 0, MAP, parameters, INPUT(x), terms, output_y[i] = (forward);)           \
+    LOOP(name##_default_derivative_##F, T, 0, MAP, parameters, INPUT(x), terms, output_y[i] = (derivative);)     \
+    LOOP(name##_default_backward_##F, T, 0, PRODUCT, parameters, INPUT(grad) INPUT(x), terms,                    \
          output_y[i] = grad * (derivative);)                                                                     \
-    LOOP(name##_single_backward_from_output, float, 0, PRODUCT_FROM_OUTPUT, , INPUT(grad) INPUT(y), ,            \
+    LOOP(name##_default_backward_from_output_##F, T, 0, PRODUCT_FROM_OUTPUT, parameters, INPUT(grad) INPUT(y), , \
          output_y[i] = grad * (output);)                                                                         \
-    LOOP(name##_single_value_and_derivative, float, 0, PAIR, , INPUT(x), terms,                                  \
+    LOOP(name##_default_value_and_derivative_##F, T, 0, PAIR, parameters, INPUT(x), terms,                       \
          const real result = (forward); const real slope = (derivative);                                         \
          output_y[i] = result; output_d[i] = slope;)
 
 /* Whether element i of n, each with parameters of its own, has the defaults. */
-V_INLINE int at_defaults(const float *params, const double *defaults, int count, ptrdiff_t n, ptrdiff_t i)
-{
-    int equal = 1;
-    for (int k = 0; k < count; k++)
-        equal &= params[k * n + i] == (float)defaults[k];
-    return equal;
-}
-
-/* The single loop or the wide one; and where the parameters are arrays, so that n is at most PIECE, the result of either. */
-#define AT_DEFAULTS(name, operation, declarations, arguments)                                                    \
-    MAYBE_UNUSED static void name##_chosen_##operation##_f32 declarations                                        \
+#define AT_DEFAULTS_OF(F, T)                                                                                     \
+    V_INLINE int at_defaults_##F(const T *params, const double *defaults, int count, ptrdiff_t n, ptrdiff_t i)   \
     {                                                                                                            \
-        if (at_defaults(params, name##_defaults, name##_count, 1, 0))                                            \
-            name##_single_##operation arguments;                                                                 \
+        int equal = 1;                                                                                           \
+        for (int k = 0; k < count; k++)                                                                          \
+            equal &= params[k * n + i] == (T)defaults[k];                                                        \
+        return equal;                                                                                            \
+    }
+AT_DEFAULTS_OF(f32, float)
+AT_DEFAULTS_OF(f64, double)
+
+/* The loop of the defaults or the other; and where the parameters are arrays, so that n is at most PIECE, the result of
+ * either. */
+#define AT_DEFAULTS(name, operation, F, declarations, arguments)                                                 \
+    MAYBE_UNUSED static void name##_chosen_##operation##_##F declarations                                        \
+    {                                                                                                            \
+        if (at_defaults_##F(params, name##_defaults, name##_count, 1, 0))                                        \
+            name##_default_##operation##_##F arguments;                                                          \
         else                                                                                                     \
-            name##_##operation##_f32 arguments;                                                                  \
+            name##_##operation##_##F arguments;                                                                  \
     }
 #define AT_DEFAULTS_EACH(name, operation, declarations, inputs)                                                  \
     MAYBE_UNUSED static void name##_chosen_##operation##_each_f32 declarations                                   \
     {                                                                                                            \
         float single[PIECE];                                                                                     \
-        name##_single_##operation(UNPACK inputs, single, n, NULL);                                               \
+        name##_default_##operation##_f32(UNPACK inputs, single, n, NULL);                                        \
         name##_##operation##_each_f32(UNPACK inputs, y, n, params);                                              \
         for (ptrdiff_t i = 0; i < n; i++)                                                                        \
-            y[i] = at_defaults(params, name##_defaults, name##_count, n, i) ? single[i] : y[i];                  \
+            y[i] = at_defaults_f32(params, name##_defaults, name##_count, n, i) ? single[i] : y[i];              \
     }
 #define UNPACK(...) __VA_ARGS__
-#define AT_DEFAULTS_MAP(name, operation)                                                                         \
-    AT_DEFAULTS(name, operation, (const float *x, float *y, ptrdiff_t n, const float *params), (x, y, n, params)) \
-    AT_DEFAULTS_EACH(name, operation, (const float *x, float *y, ptrdiff_t n, const float *params), (x))
-#define AT_DEFAULTS_PRODUCT(name, operation)                                                                     \
-    AT_DEFAULTS(name, operation, (const float *g, const float *x, float *y, ptrdiff_t n, const float *params),   \
-                (g, x, y, n, params))                                                                            \
-    AT_DEFAULTS_EACH(name, operation, (const float *g, const float *x, float *y, ptrdiff_t n, const float *params), \
-                     (g, x))
+#define MAP_ARRAYS(T) (const T *x, T *y, ptrdiff_t n, const T *params)
+#define PRODUCT_ARRAYS(T) (const T *g, const T *x, T *y, ptrdiff_t n, const T *params)
+#define PAIR_ARRAYS(T) (const T *x, T *y, T *d, ptrdiff_t n, const T *params)
+#define AT_DEFAULTS_ALL(name, F, T)                                                                              \
+    AT_DEFAULTS(name, forward, F, MAP_ARRAYS(T), (x, y, n, params))                                              \
+    AT_DEFAULTS(name, derivative, F, MAP_ARRAYS(T), (x, y, n, params))                                           \
+    AT_DEFAULTS(name, backward, F, PRODUCT_ARRAYS(T), (g, x, y, n, params))                                      \
+    AT_DEFAULTS(name, backward_from_output, F, PRODUCT_ARRAYS(T), (g, x, y, n, params))                          \
+    AT_DEFAULTS(name, value_and_derivative, F, PAIR_ARRAYS(T), (x, y, d, n, params))
+#define AT_DEFAULTS_EACH_ALL(name)                                                                               \
+    AT_DEFAULTS_EACH(name, forward, MAP_ARRAYS(float), (x))                                                      \
+    AT_DEFAULTS_EACH(name, derivative, MAP_ARRAYS(float), (x))                                                   \
+    AT_DEFAULTS_EACH(name, backward, PRODUCT_ARRAYS(float), (g, x))                                              \
+    AT_DEFAULTS_EACH(name, backward_from_output, PRODUCT_ARRAYS(float), (g, x))
 
 /* ---- The kernel table ----------------------------------------------------------------------------------------- */
 
@@ -521,14 +538,11 @@ V_INLINE int at_defaults(const float *params, const double *defaults, int count,
 #include "activations.def"
 #undef ACTIVATION
 
-/* The float loops of single.def, where they are of use: at the default parameters. */
+/* Which loops are used for float, and for double. */
 #ifdef V_FUSED
 #define SINGLE(name, terms, value, slope, output)                                                                \
-    SINGLE_LOOPS(name, terms, value, slope, EXPRESSION_##output)                                                 \
-    AT_DEFAULTS_MAP(name, forward) AT_DEFAULTS_MAP(name, derivative)                                             \
-    AT_DEFAULTS_PRODUCT(name, backward) AT_DEFAULTS_PRODUCT(name, backward_from_output)                          \
-    AT_DEFAULTS(name, value_and_derivative, (const float *x, float *y, float *d, ptrdiff_t n, const float *params), \
-                (x, y, d, n, params))
+    DEFAULT_LOOPS(name, f32, float, , terms, value, slope, EXPRESSION_##output)                                  \
+    AT_DEFAULTS_ALL(name, f32, float) AT_DEFAULTS_EACH_ALL(name)
 #include "single.def"
 #undef SINGLE
 #define FLOAT_NAME_SINGLE(name) name##_chosen
@@ -538,6 +552,18 @@ V_INLINE int at_defaults(const float *params, const double *defaults, int count,
 #define FLOAT_NAME_WIDE(name) name
 #define FLOAT_NAME_NATIVE(name) name
 
+#define DOUBLE_DEFAULTS_SINGLE(name, parameters, ...)                                                            \
+    DEFAULT_LOOPS(name, f64, double, DECLARE_DEFAULTS_##parameters, __VA_ARGS__) AT_DEFAULTS_ALL(name, f64, double)
+#define DOUBLE_DEFAULTS_WIDE(name, ...)
+#define DOUBLE_DEFAULTS_NATIVE(name, ...)
+#define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
+    DOUBLE_DEFAULTS_##width(name, parameters, terms, forward, derivative, EXPRESSION_##output)
+#include "activations.def"
+#undef ACTIVATION
+#define DOUBLE_NAME_SINGLE(name) name##_chosen
+#define DOUBLE_NAME_WIDE(name) name
+#define DOUBLE_NAME_NATIVE(name) name
+
 #define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
     GRADIENT_LIST(name, parameters, pyactx_product, each_f32, f32)                                               \
     GRADIENT_LIST(name##_unit, parameters, pyactx_gated_gradient, each_f32, f32)                                 \
@@ -545,7 +571,7 @@ V_INLINE int at_defaults(const float *params, const double *defaults, int count,
     GRADIENT_LIST(name##_unit, parameters, pyactx_gated_gradient, each_f64, f64)                                 \
     static const pyactx_kernel name##_kernel = {                                                                 \
         HEAD(name, PYACTX_ELEMENTWISE, name),                                                                    \
-        OPERATIONS(FLOAT_NAME_##width(name), output, f32), OPERATIONS(name, output, f64),                        \
+        OPERATIONS(FLOAT_NAME_##width(name), output, f32), OPERATIONS(DOUBLE_NAME_##width(name), output, f64),   \
         EACH_OPERATIONS(FLOAT_NAME_##width(name), name, COUNT_##parameters > 0, output, f32),                    \
         EACH_OPERATIONS(name, name, COUNT_##parameters > 0, output, f64), NONE};
 #include "activations.def"

@@ -393,6 +393,8 @@ def constants_of_vecmath(digits=53):
     yield number("TAIL_MIDDLE", TAIL_MIDDLE, "of the interval of 1 / (a + TAIL_SHIFT), a little to the right", digits)
     yield number("ROUND", mpf(1.5) * 2**52, "1.5 * 2^52: the last digit of the sum with it is that of 1", digits)
     yield number("SPLIT", 2**27 + 1, "2^27 + 1: the product with it splits a number in halves", digits)
+    yield number("DECAY_UNIT", mpf(2) ** -1000, "2^-1000: exp(-1400) in such units is normal", digits)
+    yield number("NORMAL_END", mpf(40), "where the tail of the normal distribution is 0", digits)
     half = number("SQRT_HALF_BITS", mpmath.sqrt(mpf(1) / 2), "the bits of sqrt(1 / 2)", digits)
     yield replace(half, value=int.from_bytes(struct.pack(">d", half.value)))
     for name, problem in (("EXP", exponential), ("LOG", logarithm), ("ERF", error_function), ("TANH", tanh_remainder),

@@ -265,11 +265,18 @@ V_INLINE double v_residual(double a, double b, double p)
 #endif
 }
 
+/* Whether a compiler knows that a number is 1, and need not compute what the product with it loses. */
+#if defined(__GNUC__)
+#define V_KNOWN_TO_BE_1(a) (__builtin_constant_p(a) && (a) == 1)
+#else
+#define V_KNOWN_TO_BE_1(a) 0
+#endif
+
 /* What rounding a b to p has lost, to be carried on beside p.  Exact, unless it is subnormal; 0 where p is infinite or
  * NaN, so that only p itself is. */
 V_INLINE double v_product_error(double a, double b, double p)
 {
-    const double low = v_residual(a, b, p);
+    const double low = V_KNOWN_TO_BE_1(a) ? 0 : v_residual(a, b, p);
     return v_where(v_abs(low) < v_abs(p), low, 0);
 }
 
@@ -284,7 +291,7 @@ V_INLINE double v_difference_error(double a, double b, double d)
 /* What rounding (a + a_low) / b to q has lost.  Max error: 2^-103 of the quotient.  0 where q is infinite or NaN. */
 V_INLINE double v_quotient_error(double a, double a_low, double b, double q)
 {
-    const double low = (a_low - v_residual(q, b, a)) * (1 / b);
+    const double low = V_KNOWN_TO_BE_1(b) ? a_low : (a_low - v_residual(q, b, a)) * (1 / b);
     return v_where(v_abs(low) < v_abs(q), low, 0);
 }
 

@@ -265,18 +265,18 @@ V_INLINE double v_residual(double a, double b, double p)
 #endif
 }
 
-/* Whether a compiler knows that a number is 1, and need not compute what the product with it loses. */
+/* Whether a compiler knows what a number is, and need not compute what then is 0. */
 #if defined(__GNUC__)
-#define V_KNOWN_TO_BE_1(a) (__builtin_constant_p(a) && (a) == 1)
+#define V_KNOWN_TO_BE(value, a) (__builtin_constant_p(a) && (a) == (value))
 #else
-#define V_KNOWN_TO_BE_1(a) 0
+#define V_KNOWN_TO_BE(value, a) 0
 #endif
 
 /* What rounding a b to p has lost, to be carried on beside p.  Exact, unless it is subnormal; 0 where p is infinite or
  * NaN, so that only p itself is. */
 V_INLINE double v_product_error(double a, double b, double p)
 {
-    const double low = V_KNOWN_TO_BE_1(a) ? 0 : v_residual(a, b, p);
+    const double low = V_KNOWN_TO_BE(1, a) ? 0 : v_residual(a, b, p);
     return v_where(v_abs(low) < v_abs(p), low, 0);
 }
 
@@ -291,7 +291,7 @@ V_INLINE double v_difference_error(double a, double b, double d)
 /* What rounding (a + a_low) / b to q has lost.  Max error: 2^-103 of the quotient.  0 where q is infinite or NaN. */
 V_INLINE double v_quotient_error(double a, double a_low, double b, double q)
 {
-    const double low = V_KNOWN_TO_BE_1(b) ? a_low : (a_low - v_residual(q, b, a)) * (1 / b);
+    const double low = V_KNOWN_TO_BE(1, b) ? a_low : (a_low - v_residual(q, b, a)) * (1 / b);
     return v_where(v_abs(low) < v_abs(q), low, 0);
 }
 
@@ -302,9 +302,13 @@ V_INLINE double v_multiply_add(double a, double b, double c)
     return v_fma(a, b, c);
 #else
     const double product = a * b, sum = product + c;
-    return sum + (v_difference_error(product, -c, sum) + v_product_error(a, b, product));
+    const double lost = v_difference_error(product, -c, sum) + v_product_error(a, b, product);
+    return v_where(lost == 0, sum, sum + lost); /* -0 + 0 would be 0 */
 #endif
 }
+
+/* a + b x + c x² + d x³.  Polynomials are sums of such terms, side by side: it is their length that loops wait for. */
+#define V_CUBIC(x, square, a, b, c, d) v_fma(v_fma(d, x, c), square, v_fma(b, x, a))
 
 /* ---- Pairs: what one double cannot hold is carried on as a second ------------------------------------------------ */
 
@@ -486,10 +490,9 @@ V_INLINE v_reduced v_reduce(double x, double low)
     const double lost = 0 - v_at_most(v_at_least(low, -1), 1);
     const double r = v_fma(n, -V_LN2_LOW, near - lost), r_low = v_fma(n, -V_LN2_LOW, (near - r) - lost);
     const double square = r * r, fourth = square * square;
-    const double p01 = v_fma(V_EXP_1, r, V_EXP_0), p23 = v_fma(V_EXP_3, r, V_EXP_2);
-    const double p45 = v_fma(V_EXP_5, r, V_EXP_4), p67 = v_fma(V_EXP_7, r, V_EXP_6);
-    const double p89 = v_fma(V_EXP_10, square, v_fma(V_EXP_9, r, V_EXP_8));
-    const double q = v_fma(v_fma(p89, fourth, v_fma(p67, square, p45)), fourth, v_fma(p23, square, p01));
+    const double p8 = v_fma(V_EXP_10, square, v_fma(V_EXP_9, r, V_EXP_8));
+    const double p4 = v_fma(p8, fourth, V_CUBIC(r, square, V_EXP_4, V_EXP_5, V_EXP_6, V_EXP_7));
+    const double q = v_fma(p4, fourth, V_CUBIC(r, square, V_EXP_0, V_EXP_1, V_EXP_2, V_EXP_3));
     return (v_reduced){n_rounding, n, v_fma(square, q, r), r, v_fma(square, q, r_low)};
 }
 
@@ -510,7 +513,8 @@ V_INLINE double v_times_exp(double factor, double x, double low)
     const double finite = v_at_most(v_at_least(factor, -1e284), 1e284);
     const double scaled = finite * v_scaled_power_of_two(v_where(x > 0, 0x1p-100, 0x1p1000), a.n_rounding);
     const double value = v_fma(scaled, a.p, scaled) * v_where(x > 0, 0x1p100, 0x1p-1000);
-    return v_where(x > 720, finite * INFINITY, v_where(x < -1400, finite * 0, value));
+    const double limited = v_where(x < -1400, finite * 0, value);
+    return v_where(x > 720, finite * INFINITY, limited);
 }
 
 /* exp(x + low) for |low| no larger than half an ULP of x.
@@ -600,17 +604,18 @@ typedef struct {
     double unit, share, rest;
 } v_logistic;
 
-/* For z + low, |low| no larger than half an ULP of z.  Max error: 2^-53 of σ or, precisely and for z <= 0, 2^-60.
+/* For z + low, |low| no larger than half an ULP of z.  Max error: 2^-53 of σ or, precisely, 2^-60.
  * Range: -1400 <= z <= 700.  NaN stays. */
 V_INLINE v_logistic v_logistic_of(double z, double low, int precisely)
 {
     const v_reduced e = v_reduce(-z, 0 - low); /* exp(-z) = power (1 + p) / unit */
     const double unit = v_where(z < -700, 0x1p-1020, 1);
     const double power = v_scaled_power_of_two(unit, e.n_rounding);
-    const double share = 1 / v_fma(power, e.p, power + unit), odds = share * power;
-    const double left = v_fma(-share, unit, 1 - odds);
-    return (v_logistic){unit, share, precisely ? v_fma(-odds, e.rest, v_multiply_add(-odds, e.high, left))
-                                               : v_fma(-odds, e.p, left)};
+    const double share = 1 / v_fma(power, e.p, power + unit), near = share * unit, odds = share * power;
+    if (!precisely)
+        return (v_logistic){unit, share, v_fma(-odds, e.p, v_fma(-share, unit, 1 - odds))};
+    const double left = v_where(z > 0, (1 - near) - odds, (1 - odds) - near); /* exact */
+    return (v_logistic){unit, share, v_fma(-odds, e.rest, v_multiply_add(-odds, e.high, left))};
 }
 
 /* σ(z + low), from σ(-|z|), which rounding leaves exact enough for 1 less it.
@@ -637,22 +642,21 @@ V_INLINE double v_times_sigmoid(double x, double z, double low)
 {
     const v_logistic a = v_logistic_of(z, low, 0);
     const double value = v_multiply_add(x, a.share, x * a.share * a.rest) * a.unit;
-    return v_where(z > 700, x, v_where(z < -1400, v_copysign(0, x), value));
+    const double limited = v_where(z < -1400, v_copysign(0, x), value);
+    return v_where(z > 700, x, limited);
 }
 
-/* The derivative of x σ(z(x)), where growth is x z'(x), of the sign of z: s (1 - |growth| (1 - s)), s = σ(-|z|), for
- * z < 0, and 1 less that for others.
- * Max error: 1.5 ULP, 1.3 among subnormal results, where the factor of s is beyond ±0.01.  Range: all.  NaN stays. */
+/* The derivative of x σ(z(x)), where growth is x z'(x): σ (1 + growth (1 - σ)).
+ * Max error: 1.5 ULP, 1.3 among subnormal results, where the factor of σ is beyond ±0.01.  Range: all.  NaN stays. */
 V_INLINE double v_times_sigmoid_slope(double z, double low, double growth, double growth_low)
 {
-    const v_logistic a = v_logistic_of(-v_abs(z), v_where(z < 0, low, 0 - low), 1);
-    const double steep = v_abs(growth), steep_low = v_where(growth < 0, 0 - growth_low, growth_low);
+    const v_logistic a = v_logistic_of(z, low, 1);
     const double share = a.share * a.unit, other = 1 - share, other_low = (1 - other) - share;
-    const double factor = v_multiply_add(-steep, other, 1);
-    const double rest = v_fma(-steep, v_fma(-share, a.rest, other_low), v_fma(-steep_low, other, a.rest * factor));
-    const double bend = v_multiply_add(a.share, factor, a.share * rest) * a.unit;
-    const double slope = v_where(v_abs(z) > 1400, -0.0, bend);
-    return v_where(z < 0, slope, 1 - slope);
+    const double factor = v_multiply_add(growth, other, 1);
+    const double rest = v_fma(growth, v_fma(-share, a.rest, other_low), v_fma(growth_low, other, a.rest * factor));
+    const double slope = v_multiply_add(a.share, factor, a.share * rest) * a.unit;
+    const double limited = v_where(z < -1400, -0.0, slope);
+    return v_where(z > 700, 1, limited);
 }
 
 /* numerator / denominator */
@@ -689,7 +693,8 @@ V_INLINE double v_tanh(double x)
     const double more = less + 2, more_low = less - (more - 2), inverse = 1 / more;
     const double rest = v_fma(-inverse, more_low, v_residual(-inverse, more, -1));
     const double value = v_multiply_add(less, inverse, less * inverse * rest);
-    return v_copysign(v_where(v_abs(2 * x) > 44, 1, value), x);
+    const double limited = v_where(v_abs(2 * x) > 44, 1, value);
+    return v_from_bits(v_bits(limited) | (v_bits(x) & 0x8000000000000000));
 }
 
 /* e = exp(-|x|) = V_DECAY_UNIT decay, and the fraction that tanh(log(1 + exp(x))) is, for x < 0 but for a factor e. */
@@ -951,31 +956,16 @@ V_INLINE v_place v_place_of(double a)
 V_INLINE v_pair v_normal_tail(double a)
 {
     const v_place place = v_place_of(a);
-    const double v = place.variable.high, square = v * v;
-    double even = V_TAIL_21, odd = V_TAIL_22; /* two chains, side by side */
-    odd = v_fma(odd, square, V_TAIL_20);
-    even = v_fma(even, square, V_TAIL_19);
-    odd = v_fma(odd, square, V_TAIL_18);
-    even = v_fma(even, square, V_TAIL_17);
-    odd = v_fma(odd, square, V_TAIL_16);
-    even = v_fma(even, square, V_TAIL_15);
-    odd = v_fma(odd, square, V_TAIL_14);
-    even = v_fma(even, square, V_TAIL_13);
-    odd = v_fma(odd, square, V_TAIL_12);
-    even = v_fma(even, square, V_TAIL_11);
-    odd = v_fma(odd, square, V_TAIL_10);
-    even = v_fma(even, square, V_TAIL_9);
-    odd = v_fma(odd, square, V_TAIL_8);
-    even = v_fma(even, square, V_TAIL_7);
-    odd = v_fma(odd, square, V_TAIL_6);
-    even = v_fma(even, square, V_TAIL_5);
-    odd = v_fma(odd, square, V_TAIL_4);
-    even = v_fma(even, square, V_TAIL_3);
-    odd = v_fma(odd, square, V_TAIL_2);
-    even = v_fma(even, square, V_TAIL_1);
-    const double terms = v * v_fma(odd, v, even);
+    const double v = place.variable.high, square = v * v, fourth = square * square, eighth = fourth * fourth;
+    const double q2 = V_CUBIC(v, square, V_TAIL_2, V_TAIL_3, V_TAIL_4, V_TAIL_5);
+    const double q6 = V_CUBIC(v, square, V_TAIL_6, V_TAIL_7, V_TAIL_8, V_TAIL_9);
+    const double q10 = V_CUBIC(v, square, V_TAIL_10, V_TAIL_11, V_TAIL_12, V_TAIL_13);
+    const double q14 = V_CUBIC(v, square, V_TAIL_14, V_TAIL_15, V_TAIL_16, V_TAIL_17);
+    const double q18 = V_CUBIC(v, square, V_TAIL_18, V_TAIL_19, V_TAIL_20, V_TAIL_21);
+    const double q = v_fma(v_fma(v_fma(V_TAIL_22, fourth, q18), eighth, v_fma(q14, fourth, q10)), eighth, v_fma(q6, fourth, q2));
+    const double first = V_TAIL_1 * v, terms = v_fma(q, square, first);
     v_pair p = v_sum(V_TAIL_0, terms);
-    p.low += V_TAIL_0_LOW;
+    p.low += v_fma(V_TAIL_1, v, -first) + V_TAIL_0_LOW;
     return v_divide_by(p, place.sum, place.inverse);
 }
 
@@ -984,48 +974,49 @@ V_INLINE v_pair v_normal_tail(double a)
 V_INLINE v_pair v_bend_over_distance(double a)
 {
     const v_pair variable = v_place_of(a).variable;
-    const double v = variable.high, square = v * v;
-    double even = V_BEND_19, odd = V_BEND_20; /* two chains, side by side */
-    odd = v_fma(odd, square, V_BEND_18);
-    even = v_fma(even, square, V_BEND_17);
-    odd = v_fma(odd, square, V_BEND_16);
-    even = v_fma(even, square, V_BEND_15);
-    odd = v_fma(odd, square, V_BEND_14);
-    even = v_fma(even, square, V_BEND_13);
-    odd = v_fma(odd, square, V_BEND_12);
-    even = v_fma(even, square, V_BEND_11);
-    odd = v_fma(odd, square, V_BEND_10);
-    even = v_fma(even, square, V_BEND_9);
-    odd = v_fma(odd, square, V_BEND_8);
-    even = v_fma(even, square, V_BEND_7);
-    odd = v_fma(odd, square, V_BEND_6);
-    even = v_fma(even, square, V_BEND_5);
-    odd = v_fma(odd, square, V_BEND_4);
-    even = v_fma(even, square, V_BEND_3);
-    odd = v_fma(odd, square, V_BEND_2);
-    even = v_fma(even, square, V_BEND_1);
-    const double q = v_fma(odd, v, even), terms = v * q;
+    const double v = variable.high, square = v * v, fourth = square * square, eighth = fourth * fourth;
+    const double q2 = V_CUBIC(v, square, V_BEND_2, V_BEND_3, V_BEND_4, V_BEND_5);
+    const double q6 = V_CUBIC(v, square, V_BEND_6, V_BEND_7, V_BEND_8, V_BEND_9);
+    const double q10 = V_CUBIC(v, square, V_BEND_10, V_BEND_11, V_BEND_12, V_BEND_13);
+    const double q14 = V_CUBIC(v, square, V_BEND_14, V_BEND_15, V_BEND_16, V_BEND_17);
+    const double q18 = v_fma(V_BEND_20, square, v_fma(V_BEND_19, v, V_BEND_18));
+    const double q = v_fma(v_fma(q18, eighth, v_fma(q14, fourth, q10)), eighth, v_fma(q6, fourth, q2));
+    const double first = V_BEND_1 * v, terms = v_fma(q, square, first), slope = v_fma(q, v, V_BEND_1);
     v_pair p = v_sum(V_BEND_0, terms);
-    p.low += v_fma(variable.low, q * q * (1 / V_BEND_1), V_BEND_0_LOW); /* by about the derivative of v q */
+    p.low += v_fma(V_BEND_1, v, -first) + V_BEND_0_LOW;
+    p.low = v_fma(variable.low, slope * slope * (1 / V_BEND_1), p.low); /* by about their derivative */
     return p;
 }
 
 /* Beyond it the normal distribution is 0 or 1. */
 #define V_NORMAL_END 40.0
 
-/* exp(-(x + low)²/2) 2^1000, for |low| no larger than half an ULP of x.  Max error: 2^-54 of it.  Range: |x| <= 40.
- * NaN stays. */
-V_INLINE v_pair v_gaussian(double x, double low)
+/* exp(-(x + low)²/2) 2^1000 = power (1 + p), for |low| no larger than half an ULP of x. */
+typedef struct {
+    double power;
+    v_reduced e;
+} v_gaussian;
+
+/* Max error: 2^-54 of it.  Range: |x| <= 40.  NaN stays. */
+V_INLINE v_gaussian v_gaussian_of(double x, double low)
 {
-    const double square = x * x;
-    return v_decay(-0.5 * square, -0.5 * v_residual(x, x, square) - x * low);
+    const double half = -0.5 * x, square = half * x, square_low = v_residual(half, x, square);
+    const v_reduced e = v_reduce(square, V_KNOWN_TO_BE(0, low) ? square_low : square_low - x * low);
+    return (v_gaussian){v_scaled_power_of_two(0x1p1000, e.n_rounding), e};
+}
+
+/* a exp(-(x + low)²/2).  Max error: 0.8 ULP. */
+V_INLINE double v_times_gaussian_of(v_pair a, v_gaussian g)
+{
+    const double high = v_fma(a.high, g.e.p, a.high), low = v_fma(a.high, g.e.p, a.high - high);
+    return (high + (low + v_fma(a.low, g.e.p, a.low))) * g.power * V_DECAY_UNIT;
 }
 
 /* |x| Φ(-|x|).  Max error: 1.5 ULP.  Range: all.  NaN stays. */
 V_INLINE double v_times_normal_tail(double x)
 {
     const double a = v_abs(x);
-    const double value = v_rounded_product(v_multiple(a, v_normal_tail(a)), v_gaussian(x, 0)) * V_DECAY_UNIT;
+    const double value = v_times_gaussian_of(v_multiple(a, v_normal_tail(a)), v_gaussian_of(x, 0));
     return v_where(a > V_NORMAL_END, 0, value);
 }
 
@@ -1036,11 +1027,9 @@ V_INLINE double v_gelu_slope(double x)
     const double a = v_abs(x);
     v_pair distance = v_sum_of_any(V_GELU_ROOT, -a);
     distance.low += V_GELU_ROOT_LOW;
-    const v_pair bend = v_times(v_times(distance, v_bend_over_distance(a)), v_gaussian(x, 0));
-    const double smaller = v_where(a > V_NORMAL_END, -0.0, v_rounded(bend) * V_DECAY_UNIT);
-    const double larger = v_where(a > V_NORMAL_END, 1,
-                                  v_less(1, (v_pair){bend.high * V_DECAY_UNIT, bend.low * V_DECAY_UNIT}));
-    return v_where(x < 0, smaller, larger);
+    const double bend = v_times_gaussian_of(v_times(distance, v_bend_over_distance(a)), v_gaussian_of(x, 0));
+    const double smaller = v_where(a > V_NORMAL_END, -0.0, bend);
+    return v_where(x < 0, smaller, 1 - smaller);
 }
 
 /* factor exp(-(x + low)²/2), for |low| no larger than half an ULP of x.
@@ -1059,7 +1048,7 @@ V_INLINE double v_normal_cdf(double x, double low)
     const double a = v_abs(x);
     v_pair tail = v_normal_tail(a);
     tail.low = v_fma(v_where(x < 0, -low, low), v_fma(a, tail.high, -V_DENSITY_AT_0), tail.low); /* its derivative */
-    const double smaller = v_where(a > V_NORMAL_END, 0, v_rounded_product(tail, v_gaussian(x, low)) * V_DECAY_UNIT);
+    const double smaller = v_where(a > V_NORMAL_END, 0, v_times_gaussian_of(tail, v_gaussian_of(x, low)));
     return v_where(x < 0, smaller, 1 - smaller);
 }
 

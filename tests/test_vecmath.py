@@ -200,6 +200,12 @@ def logits(most=745.0):
     return with_low(np.concatenate([near(40), generator.uniform(-most, most, 3000), generator.uniform(-3, 3, 3000)]))
 
 
+def reductions_of_any():
+    """Return the members of v_reduced for some p; n is of no account."""
+    high, rest = near(0.3), near(0.3) ** 2 / 2
+    return 0 * high, 0 * high, high + rest, high, rest
+
+
 def away(x, root, distance):
     """Return the points that are not beside a root."""
     return x[np.abs(x - root) > distance]
@@ -238,17 +244,12 @@ def relative(output, exact):
     return abs(output / exact - 1) if exact else abs(output)
 
 
-def scaled(high, low, unit, *arguments):
-    return (high + low) * unit
+def undecayed(high, low, *arguments):
+    return mpmath.ldexp(high + low, -1000)
 
 
 def logistic(z):
     return 1 / (1 + mpmath.exp(-z))
-
-
-def error_of_sigmoids(unit, smaller, smaller_low, larger, larger_low, z, low):
-    share = logistic(-abs(z + low))
-    return max(relative((smaller + smaller_low) * unit, share), relative(larger + larger_low, 1 - share))
 
 
 def error_of_tanh_ratio(numerator, numerator_low, denominator, denominator_low, x):
@@ -257,10 +258,10 @@ def error_of_tanh_ratio(numerator, numerator_low, denominator, denominator_low, 
                relative(denominator + denominator_low, 1 + e))
 
 
-def error_of_mish_terms(high, low, unit, e, e_low, numerator, numerator_low, denominator, denominator_low, x):
+def error_of_mish_terms(high, low, e, e_low, numerator, numerator_low, denominator, denominator_low, x):
     exact = mpmath.exp(-abs(x))
     of = (exact, 1 + exact / 2) if x < 0 else (2 * exact, 1 + 2 * exact)
-    return max(relative((high + low) * unit, exact), relative(numerator + numerator_low, of[1]),
+    return max(relative(undecayed(high, low), exact), relative(numerator + numerator_low, of[1]),
                relative(denominator + denominator_low, 1 + of[0] + of[0] ** 2 / 2))
 
 
@@ -341,12 +342,15 @@ VECMATH = {
     "v_difference_error": case(lambda a, b, d: a - b - d, *with_difference()),
     "v_quotient_error": case(lambda a, low, b, q: (a + low) / b, *with_quotient(),
                              value=lambda error, a, low, b, q: q + error),
+    "v_multiply_add": case(lambda a, b, c: a * b + c, *operands(3)),
     "v_power_of_two": case(lambda n: mpmath.ldexp(1, int(n - 1.5 * 2**52)), np.arange(-1022.0, 1024.0) + 1.5 * 2**52),
     "v_reduce": case(lambda x, low: mpmath.exp(x + low), *with_low(spread(-1400, 1400)),
-                     value=lambda n, high, rest, x, low: mpmath.ldexp(1 + high + rest, int(n))),
-    "v_clip_exponent": case(lambda x: min(max(x, -1400), 720), spread(-3000, 3000)),
-    "v_power_of_two_twice": case(lambda n: mpmath.ldexp(1, int(n)), np.arange(-2040.0, 1041.0),
-                                 value=lambda first, second, n: first * second),
+                     value=lambda n_rounding, n, p, high, rest, x, low: mpmath.ldexp(1 + high + rest, int(n))),
+    "v_scaled_power_of_two": case(lambda unit, n: unit * mpmath.ldexp(1, int(n - 1.5 * 2**52)),
+                                  np.resize([1.0, 2.0**1000, 2.0**-1000], 2000),
+                                  np.arange(-1000.0, 1000.0) + np.resize([0, -1000, 1000], 2000) + 1.5 * 2**52),
+    "v_exp_in_units": case(lambda unit, inverse, factor, x, low: factor * mpmath.exp(x + low), np.full(8000, 2.0**-100),
+                           np.full(8000, 2.0**100), np.resize(near(1e20), 8000), *with_low(spread(-600, 700)[:8000])),
     "v_exp_sum": case(lambda x, low: mpmath.exp(x + low), *with_low(spread(-745.1, 709.7))),
     "v_exp": case(mpmath.exp, spread(-745.1, 709.7)),
     "v_exp_difference": case(lambda a, b: mpmath.exp(a - b), *differences()),
@@ -400,10 +404,16 @@ VECMATH = {
                          np.tile(spread(-1e30, 1e30)[::4], 2), np.repeat([4.0, 0.37], spread(-1e30, 1e30)[::4].size)),
     "v_squareplus_slope": case(mpmath.workdps(400)(squareplus_slope), np.tile(spread(-1e30, 1e30)[::4], 2),
                                np.repeat([4.0, 0.37], spread(-1e30, 1e30)[::4].size)),
-    "v_mantissa": case(lambda n, high, rest: 1 + high + rest, 0 * near(0.3), near(0.3), near(0.3) ** 2 / 2),
-    "v_decay": case(lambda x, low: mpmath.exp(x + low), *with_low(-np.abs(spread(-1390, 0))), value=scaled),
-    "v_gaussian": case(lambda x, low: mpmath.exp(-(x + low) ** 2 / 2), *with_low(spread(-50, 50)), value=scaled),
-    "v_sigmoids_of": case(lambda z, low: 0, *logits(1390.0), value=error_of_sigmoids, unit=lambda exact: 1),
+    "v_mantissa": case(lambda n_rounding, n, p, high, rest: 1 + high + rest, *reductions_of_any()),
+    "v_decay": case(lambda x, low: mpmath.exp(x + low), *with_low(-np.abs(spread(-1390, 0))), value=undecayed),
+    "v_gaussian_of": case(
+        lambda x, low: mpmath.exp(-(x + low) ** 2 / 2), *with_low(spread(-40, 40)),
+        value=lambda power, n_rounding, n, p, high, rest, x, low: mpmath.ldexp(power * (1 + high + rest), -1000)),
+    "v_times_gaussian_of": case(
+        lambda a, low, power, n_rounding, n, p, high, rest: mpmath.ldexp((a + low) * power * (1 + p), -1000),
+        *pairs(), np.full(3000, 2.0**500), *reductions_of_any()),
+    "v_logistic_of": case(lambda z, low, precisely: logistic(z + low), *logits(690.0), np.arange(logits()[0].size) % 2,
+                          value=lambda unit, share, rest, *arguments: unit * (share + share * rest)),
     "v_sigmoid": case(lambda z, low: logistic(z + low), *logits()),
     "v_sigmoid_slope": case(lambda z, scale: scale * logistic(z) * logistic(-z), logits()[0],
                           np.resize([1.0, 4.0], logits()[0].size)),

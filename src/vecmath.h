@@ -295,18 +295,6 @@ V_INLINE double v_quotient_error(double a, double a_low, double b, double q)
     return v_where(v_abs(low) < v_abs(q), low, 0);
 }
 
-/* a b + c, also without the instruction.  Max error: 0.51 ULP.  Range: where nothing overflows. */
-V_INLINE double v_multiply_add(double a, double b, double c)
-{
-#ifdef V_FUSED
-    return v_fma(a, b, c);
-#else
-    const double product = a * b, sum = product + c;
-    const double lost = v_difference_error(product, -c, sum) + v_product_error(a, b, product);
-    return v_where(lost == 0, sum, sum + lost); /* -0 + 0 would be 0 */
-#endif
-}
-
 /* a + b x + c x² + d x³.  Polynomials are sums of such terms, side by side: it is their length that loops wait for. */
 #define V_CUBIC(x, square, a, b, c, d) v_fma(v_fma(d, x, c), square, v_fma(b, x, a))
 
@@ -335,6 +323,19 @@ V_INLINE v_pair v_sum_of_any(double a, double b)
 V_INLINE double v_leading(double x)
 {
     return v_from_bits(v_bits(x) & ~(uint64_t)0x7ffffff);
+}
+
+/* a b + c, also without the instruction.  Max error: 0.51 ULP.  Range: where nothing overflows. */
+V_INLINE double v_multiply_add(double a, double b, double c)
+{
+#ifdef V_FUSED
+    return v_fma(a, b, c);
+#else
+    const double a_high = v_leading(a), a_low = a - a_high, b_high = v_leading(b), b_low = b - b_high;
+    const v_pair sum = v_sum_of_any(a_high * b_high, c);
+    const double rest = sum.low + (a_high * b_low + (a_low * b_high + a_low * b_low));
+    return v_where(rest == 0, sum.high, sum.high + rest); /* -0 + 0 would be 0 */
+#endif
 }
 
 /* a b.  Max error: 2^-74 of it, not counting underflow. */
@@ -973,7 +974,7 @@ V_INLINE v_pair v_normal_tail(double a)
     const double q = v_fma(v_fma(v_fma(V_TAIL_22, fourth, q18), eighth, v_fma(q14, fourth, q10)), eighth, v_fma(q6, fourth, q2));
     const double first = V_TAIL_1 * v, terms = v_fma(q, square, first);
     v_pair p = v_sum(V_TAIL_0, terms);
-    p.low += v_fma(V_TAIL_1, v, -first) + V_TAIL_0_LOW;
+    p.low += v_residual(V_TAIL_1, v, first) + V_TAIL_0_LOW;
     return v_divide_by(p, place.sum, place.inverse);
 }
 
@@ -991,7 +992,7 @@ V_INLINE v_pair v_bend_over_distance(double a)
     const double q = v_fma(v_fma(q18, eighth, v_fma(q14, fourth, q10)), eighth, v_fma(q6, fourth, q2));
     const double first = V_BEND_1 * v, terms = v_fma(q, square, first), slope = v_fma(q, v, V_BEND_1);
     v_pair p = v_sum(V_BEND_0, terms);
-    p.low += v_fma(V_BEND_1, v, -first) + V_BEND_0_LOW;
+    p.low += v_residual(V_BEND_1, v, first) + V_BEND_0_LOW;
     p.low = v_fma(variable.low, slope * slope * (1 / V_BEND_1), p.low); /* by about their derivative */
     return p;
 }

@@ -662,7 +662,8 @@ V_INLINE double v_times_sigmoid_slope(double z, double low, double growth, doubl
     const v_logistic a = v_logistic_of(z, low, 1);
     const double share = a.share * a.unit, other = 1 - share, other_low = (1 - other) - share;
     const double factor = v_multiply_add(growth, other, 1);
-    const double rest = v_fma(growth, v_fma(-share, a.rest, other_low), v_fma(growth_low, other, a.rest * factor));
+    const double small = V_KNOWN_TO_BE(0, growth_low) ? a.rest * factor : v_fma(growth_low, other, a.rest * factor);
+    const double rest = v_fma(growth, v_fma(-share, a.rest, other_low), small);
     const double slope = v_multiply_add(a.share, factor, a.share * rest) * a.unit;
     const double limited = v_where(z < -1400, -0.0, slope);
     return v_where(z > 700, 1, limited);

@@ -331,10 +331,10 @@ V_INLINE double v_multiply_add(double a, double b, double c)
 #ifdef V_FUSED
     return v_fma(a, b, c);
 #else
-    const double a_high = v_leading(a), a_low = a - a_high, b_high = v_leading(b), b_low = b - b_high;
-    const v_pair sum = v_sum_of_any(a_high * b_high, c);
-    const double rest = sum.low + (a_high * b_low + (a_low * b_high + a_low * b_low));
-    return v_where(rest == 0, sum.high, sum.high + rest); /* -0 + 0 would be 0 */
+    const double product = a * b;
+    const v_pair sum = v_sum_of_any(product, c);
+    const double rest = sum.low + v_residual(a, b, product);
+    return v_where(v_abs(rest) > 0, sum.high + rest, sum.high); /* -0 + 0 would be 0, and rest may be NaN */
 #endif
 }
 
@@ -474,8 +474,8 @@ V_INLINE double v_power_of_two(double n_rounding)
     return v_from_bits((v_bits(n_rounding) << 52) + 0x3ff0000000000000);
 }
 
-/* exp(x + low) = 2^n (1 + p), x + low = n ln 2 + r with |r| <= ln(2)/2.  p is rounded, or left as two terms, so that its sum
- * with another number can be rounded once. */
+/* exp(x + low) = 2^n (1 + p), x + low = n ln 2 + r with |r| <= ln(2)/2.  p is rounded, or left as two terms, so that its
+ * sum with another number can be rounded once. */
 typedef struct {
     double n_rounding, n; /* n + V_ROUND, and n */
     double p;
@@ -972,7 +972,8 @@ V_INLINE v_pair v_normal_tail(double a)
     const double q10 = V_CUBIC(v, square, V_TAIL_10, V_TAIL_11, V_TAIL_12, V_TAIL_13);
     const double q14 = V_CUBIC(v, square, V_TAIL_14, V_TAIL_15, V_TAIL_16, V_TAIL_17);
     const double q18 = V_CUBIC(v, square, V_TAIL_18, V_TAIL_19, V_TAIL_20, V_TAIL_21);
-    const double q = v_fma(v_fma(v_fma(V_TAIL_22, fourth, q18), eighth, v_fma(q14, fourth, q10)), eighth, v_fma(q6, fourth, q2));
+    const double q10_22 = v_fma(v_fma(V_TAIL_22, fourth, q18), eighth, v_fma(q14, fourth, q10));
+    const double q = v_fma(q10_22, eighth, v_fma(q6, fourth, q2));
     const double first = V_TAIL_1 * v, terms = v_fma(q, square, first);
     v_pair p = v_sum(V_TAIL_0, terms);
     p.low += v_residual(V_TAIL_1, v, first) + V_TAIL_0_LOW;

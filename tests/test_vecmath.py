@@ -320,6 +320,7 @@ GELU_ROOT = mpmath.findroot(lambda a: scaled_tail(a) - mpmath.npdf(0) * a, mpmat
 
 
 SIGNED = spread(-1e300, 1e300)
+CANCELLING = np.array([[1.0], [1.0], [-1.0]])
 OTHER = np.roll(SIGNED, 7)
 HALVES = np.arange(angles()[0].size) % 2 / 2
 
@@ -342,7 +343,7 @@ VECMATH = {
     "v_difference_error": case(lambda a, b, d: a - b - d, *with_difference()),
     "v_quotient_error": case(lambda a, low, b, q: (a + low) / b, *with_quotient(),
                              value=lambda error, a, low, b, q: q + error),
-    "v_multiply_add": case(lambda a, b, c: a * b + c, *operands(3)),
+    "v_multiply_add": case(lambda a, b, c: a * b + c, *np.hstack([operands(3), with_product(-0.0) * CANCELLING])),
     "v_power_of_two": case(lambda n: mpmath.ldexp(1, int(n - 1.5 * 2**52)), np.arange(-1022.0, 1024.0) + 1.5 * 2**52),
     "v_reduce": case(lambda x, low: mpmath.exp(x + low), *with_low(spread(-1400, 1400)),
                      value=lambda n_rounding, n, p, high, rest, x, low: mpmath.ldexp(1 + high + rest, int(n))),

@@ -207,28 +207,62 @@ static void wide(enum shape shape, any_function function, const float *const *in
 
 /* ---- The loops ------------------------------------------------------------------------------------------------ */
 
+/* A long chain of operations on one vector leaves a core without room for the next iteration before this one is done.  So
+ * four vectors are computed together, their operations in turns: GCC takes as many as the narrowest number of a loop
+ * needs for one vector, and that is `narrow`, which nobody reads.  For this there are registers enough in AVX-512 only.
+ * It computes elements from `start` on and leaves fewer than four vectors. */
+#if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
+typedef uint8_t narrow_float;
+typedef uint16_t narrow_double;
+enum { SHORT_CHAIN = 1 }; /* the cost of an element up to which it does not pay */
+#define FOUR_VECTORS(type, ...)                                                                                  \
+    enum { together = 64 / sizeof(narrow_##type) };                                                              \
+    for (; cost > SHORT_CHAIN && start + together <= n; start += together) {                                     \
+        narrow_##type narrow[together];                                                                          \
+        VECTORIZE for (int k = 0; k < together; k++)                                                             \
+        {                                                                                                        \
+            const ptrdiff_t i = start + k;                                                                       \
+            __VA_ARGS__                                                                                          \
+            narrow[k] = 0;                                                                                       \
+        }                                                                                                        \
+        __asm__ volatile("" : : "m"(narrow));                                                                    \
+    }
+#else
+#define FOUR_VECTORS(type, ...)
+#endif
+
 /* Expands to
  *     static void function(<arrays>, ptrdiff_t n, const real *params)
  *     {   for every i { const real <parameters>, <inputs>, <terms>;  <stores> }   }
+ * `mode` is EACH for parameters that are arrays, else NUMBERS(cost of an element).
  * No `restrict`: an output may be an input. */
-#define LOOP(function, type, EACH, ARRAYS, parameters, inputs, terms, ...)                                       \
+#define LOOP(function, type, mode, ARRAYS, parameters, inputs, terms, ...)                                       \
     MAYBE_UNUSED static void function(ARRAYS(type), ptrdiff_t n, const type *params)                             \
     {                                                                                                            \
         typedef type real;                                                                                       \
-        enum { each = EACH };                                                                                    \
+        enum { each = IS_##mode, cost = COST_##mode };                                                           \
+        ptrdiff_t start = 0;                                                                                     \
         (void)params;                                                                                            \
-        BEFORE_##EACH(parameters)                                                                                \
-        VECTORIZE for (ptrdiff_t i = 0; i < n; i++)                                                              \
+        BEFORE_##mode(parameters)                                                                                \
+        FOUR_VECTORS(type, INSIDE_##mode(parameters) inputs terms __VA_ARGS__)                                   \
+        VECTORIZE for (ptrdiff_t i = start; i < n; i++)                                                          \
         {                                                                                                        \
-            INSIDE_##EACH(parameters) inputs terms __VA_ARGS__                                                   \
+            INSIDE_##mode(parameters) inputs terms __VA_ARGS__                                                   \
         }                                                                                                        \
     }
 
+#define IS_EACH 1
+#define IS_NUMBERS(cost) 0
+#define COST_EACH 0
+#define COST_NUMBERS(cost) (cost)
+
 /* Parameters that are numbers are read before the loop, since an output may be what they point to for all GCC knows. */
-#define BEFORE_0(parameters) enum { i = 0 }; parameters
-#define BEFORE_1(parameters)
-#define INSIDE_0(parameters)
-#define INSIDE_1(parameters) parameters
+#define BEFORE_EACH(parameters)
+#define BEFORE_NUMBERS(cost) READ_ONCE
+#define READ_ONCE(parameters) enum { i = 0 }; parameters
+#define INSIDE_EACH(parameters) parameters
+#define INSIDE_NUMBERS(cost) ARE_READ
+#define ARE_READ(parameters)
 
 #define INPUT(variable) MAYBE_UNUSED const real variable = input_##variable[i];
 
@@ -240,82 +274,104 @@ static void wide(enum shape shape, any_function function, const float *const *in
 #define GATED_PRODUCT(T) const T *input_grad, const T *input_gate, const T *input_up, T *output_y
 #define GATED_PAIR(T) const T *input_grad, const T *input_gate, const T *input_up, T *output_gate, T *output_up
 
+/* What a kernel says of itself. */
+#define ABOUT(name, cost, parameters)                                                                            \
+    static const char *const name##_names[] = {NAMES_##parameters};                                              \
+    static const double name##_defaults[] = {DEFAULTS_##parameters};                                             \
+    enum { name##_cost = cost, name##_count = COUNT_##parameters };
+#define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output) ABOUT(name, cost, parameters)
+#include "activations.def"
+#undef ACTIVATION
+#define GATED_UNIT(name, activation)
+#define GATED(name, width, cost, parameters, terms, forward, by_gate, by_up) ABOUT(name, cost, parameters)
+#include "gated.def"
+#undef GATED_UNIT
+#undef GATED
+
 /* Expands to the loops of one row for one element type, F being f32 or f64; those of `each` are for parameters that are
  * arrays, and what is not among them is composed. */
-#define LOOPS(name, F, T, parameters, terms, forward, derivative, output, ...)                                   \
-    SHARED_LOOPS(name, F, T, 0, parameters, terms, forward, derivative, output)                                  \
-    SHARED_LOOPS(name, each_##F, T, 1, parameters, terms, forward, derivative, output)                           \
-    LOOP(name##_value_and_derivative_##F, T, 0, PAIR, parameters, INPUT(x), terms,                               \
+#define LOOPS(name, F, T, mode, parameters, terms, forward, derivative, output, ...)                             \
+    SHARED_LOOPS(name, F, T, mode, parameters, terms, forward, derivative, output)                               \
+    SHARED_LOOPS(name, each_##F, T, EACH, parameters, terms, forward, derivative, output)                        \
+    LOOP(name##_value_and_derivative_##F, T, mode, PAIR, parameters, INPUT(x), terms,                            \
          const real result = (forward); const real slope = (derivative);                                         \
          output_y[i] = result; output_d[i] = slope;)                                                             \
     PARAMETER_LOOP(0, name, F, T, parameters, terms, __VA_ARGS__)                                                \
     PARAMETER_LOOP(1, name, F, T, parameters, terms, __VA_ARGS__)                                                \
     PARAMETER_LOOP(2, name, F, T, parameters, terms, __VA_ARGS__)                                                \
     PARAMETER_LOOP(3, name, F, T, parameters, terms, __VA_ARGS__)
-#define SHARED_LOOPS(name, suffix, T, each, parameters, terms, forward, derivative, output)                      \
-    LOOP(name##_forward_##suffix, T, each, MAP, parameters, INPUT(x), terms, output_y[i] = (forward);)           \
-    LOOP(name##_derivative_##suffix, T, each, MAP, parameters, INPUT(x), terms, output_y[i] = (derivative);)     \
-    LOOP(name##_backward_##suffix, T, each, PRODUCT, parameters, INPUT(grad) INPUT(x), terms,                    \
+#define SHARED_LOOPS(name, suffix, T, mode, parameters, terms, forward, derivative, output)                      \
+    LOOP(name##_forward_##suffix, T, mode, MAP, parameters, INPUT(x), terms, output_y[i] = (forward);)           \
+    LOOP(name##_derivative_##suffix, T, mode, MAP, parameters, INPUT(x), terms, output_y[i] = (derivative);)     \
+    LOOP(name##_backward_##suffix, T, mode, PRODUCT, parameters, INPUT(grad) INPUT(x), terms,                    \
          output_y[i] = grad * (derivative);)                                                                     \
-    LOOP(name##_backward_from_output_##suffix, T, each, PRODUCT_FROM_OUTPUT, parameters,                         \
+    LOOP(name##_backward_from_output_##suffix, T, mode, PRODUCT_FROM_OUTPUT, parameters,                         \
          INPUT(grad) INPUT(y), , output_y[i] = grad * (output);)
 #define PARAMETER_LOOP(k, name, F, T, parameters, terms, ...)                                                    \
-    LOOP(name##_gradient_##k##_each_##F, T, 1, PRODUCT, parameters, INPUT(grad) INPUT(x), terms,                 \
+    LOOP(name##_gradient_##k##_each_##F, T, EACH, PRODUCT, parameters, INPUT(grad) INPUT(x), terms,              \
          output_y[i] = grad * GRADIENT(k, __VA_ARGS__);)
 
 /* For float a NATIVE row has loops of its own, and a WIDE one goes through those for double. */
-#define FLOAT_LOOPS_NATIVE(name, parameters, ...) LOOPS(name, f32, float, DECLARE_##parameters, __VA_ARGS__)
+#define FLOAT_LOOPS_NATIVE(name, parameters, ...)                                                                \
+    LOOPS(name, f32, float, NUMBERS(name##_cost), DECLARE_##parameters, __VA_ARGS__)
 #define FLOAT_LOOPS_WIDE(name, parameters, ...) WIDE_LOOPS(name, COUNT_##parameters)
 #define FLOAT_LOOPS_SINGLE FLOAT_LOOPS_WIDE
 
+/* The cost in loops for any parameters: a SINGLE row has others for the defaults, and few take these. */
+#define GENERAL_NATIVE(name) name##_cost
+#define GENERAL_WIDE(name) name##_cost
+#define GENERAL_SINGLE(name) 0
+
 #define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
-    LOOPS(name, f64, double, DECLARE_##parameters, terms, forward, derivative, EXPRESSION_##output,              \
-          GRADIENTS_##parameters)                                                                                \
+    LOOPS(name, f64, double, NUMBERS(GENERAL_##width(name)), DECLARE_##parameters, terms, forward, derivative,   \
+          EXPRESSION_##output, GRADIENTS_##parameters)                                                           \
     FLOAT_LOOPS_##width(name, parameters, terms, forward, derivative, EXPRESSION_##output, GRADIENTS_##parameters)
 #include "activations.def"
 #undef ACTIVATION
 
-#define GATED_LOOPS(name, F, T, parameters, inputs, terms, forward, by_gate, by_up, ...)                         \
-    GATED_SHARED_LOOPS(name, F, T, 0, parameters, inputs, terms, forward, by_gate, by_up)                        \
-    GATED_SHARED_LOOPS(name, each_##F, T, 1, parameters, inputs, terms, forward, by_gate, by_up)                 \
+#define GATED_LOOPS(name, F, T, mode, parameters, inputs, terms, forward, by_gate, by_up, ...)                   \
+    GATED_SHARED_LOOPS(name, F, T, mode, parameters, inputs, terms, forward, by_gate, by_up)                     \
+    GATED_SHARED_LOOPS(name, each_##F, T, EACH, parameters, inputs, terms, forward, by_gate, by_up)              \
     GATED_PARAMETER_LOOP(0, name, F, T, parameters, inputs, terms, __VA_ARGS__)                                  \
     GATED_PARAMETER_LOOP(1, name, F, T, parameters, inputs, terms, __VA_ARGS__)                                  \
     GATED_PARAMETER_LOOP(2, name, F, T, parameters, inputs, terms, __VA_ARGS__)                                  \
     GATED_PARAMETER_LOOP(3, name, F, T, parameters, inputs, terms, __VA_ARGS__)
-#define GATED_SHARED_LOOPS(name, suffix, T, each, parameters, inputs, terms, forward, by_gate, by_up)            \
-    LOOP(name##_forward_##suffix, T, each, GATED_MAP, parameters, inputs, terms, output_y[i] = (forward);)       \
-    LOOP(name##_backward_##suffix, T, each, GATED_PAIR, parameters, INPUT(grad) inputs, terms,                   \
+#define GATED_SHARED_LOOPS(name, suffix, T, mode, parameters, inputs, terms, forward, by_gate, by_up)            \
+    LOOP(name##_forward_##suffix, T, mode, GATED_MAP, parameters, inputs, terms, output_y[i] = (forward);)       \
+    LOOP(name##_backward_##suffix, T, mode, GATED_PAIR, parameters, INPUT(grad) inputs, terms,                   \
          const real gate_gradient = grad * (by_gate); const real up_gradient = grad * (by_up);                   \
          output_gate[i] = gate_gradient; output_up[i] = up_gradient;)
 #define GATED_PARAMETER_LOOP(k, name, F, T, parameters, inputs, terms, ...)                                      \
-    LOOP(name##_gradient_##k##_each_##F, T, 1, GATED_PRODUCT, parameters, INPUT(grad) inputs, terms,             \
+    LOOP(name##_gradient_##k##_each_##F, T, EACH, GATED_PRODUCT, parameters, INPUT(grad) inputs, terms,          \
          output_y[i] = grad * GRADIENT(k, __VA_ARGS__);)
 
 /* A unit: an activation of the gate, times what it lets up.  There is one of every row; gated.def picks those in use, and
  * the compiler leaves out the others unseen. */
 #define UNIT_INPUTS MAYBE_UNUSED const real x = input_gate[i]; MAYBE_UNUSED const real up = input_up[i];
-#define UNIT_LOOPS(name, F, T, parameters, terms, forward, derivative, da, db, dc, dd)                           \
-    GATED_LOOPS(name##_unit, F, T, parameters, UNIT_INPUTS, terms, (forward) * up, (derivative) * up, forward,   \
+#define UNIT_LOOPS(name, F, T, mode, parameters, terms, forward, derivative, da, db, dc, dd)                     \
+    GATED_LOOPS(name##_unit, F, T, mode, parameters, UNIT_INPUTS, terms, (forward) * up, (derivative) * up, forward, \
                 (da) * up, (db) * up, (dc) * up, (dd) * up)
-#define UNIT(name, F, T, parameters, terms, forward, derivative, ...)                                            \
-    UNIT_LOOPS(name, F, T, parameters, terms, forward, derivative, __VA_ARGS__)
-#define FLOAT_UNIT_NATIVE(name, parameters, ...) UNIT(name, f32, float, DECLARE_##parameters, __VA_ARGS__)
+#define UNIT(name, F, T, mode, parameters, terms, forward, derivative, ...)                                      \
+    UNIT_LOOPS(name, F, T, mode, parameters, terms, forward, derivative, __VA_ARGS__)
+#define FLOAT_UNIT_NATIVE(name, parameters, ...)                                                                 \
+    UNIT(name, f32, float, NUMBERS(name##_cost), DECLARE_##parameters, __VA_ARGS__)
 #define FLOAT_UNIT_WIDE(name, parameters, ...) WIDE_GATED_LOOPS(name##_unit, COUNT_##parameters)
 #define FLOAT_UNIT_SINGLE FLOAT_UNIT_WIDE
 #define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
-    UNIT(name, f64, double, DECLARE_##parameters, terms, forward, derivative, GRADIENTS_##parameters)            \
+    UNIT(name, f64, double, NUMBERS(name##_cost), DECLARE_##parameters, terms, forward, derivative,              \
+         GRADIENTS_##parameters)                                                                                 \
     FLOAT_UNIT_##width(name, parameters, terms, forward, derivative, GRADIENTS_##parameters)
 #include "activations.def"
 #undef ACTIVATION
 
 #define FLOAT_GATED_NATIVE(name, parameters, ...)                                                                \
-    GATED_LOOPS(name, f32, float, DECLARE_##parameters, INPUT(gate) INPUT(up), __VA_ARGS__)
+    GATED_LOOPS(name, f32, float, NUMBERS(name##_cost), DECLARE_##parameters, INPUT(gate) INPUT(up), __VA_ARGS__)
 #define FLOAT_GATED_WIDE(name, parameters, ...) WIDE_GATED_LOOPS(name, COUNT_##parameters)
 
 #define GATED_UNIT(name, activation)
 #define GATED(name, width, cost, parameters, terms, forward, by_gate, by_up)                                     \
-    GATED_LOOPS(name, f64, double, DECLARE_##parameters, INPUT(gate) INPUT(up), terms, forward, by_gate, by_up,  \
-                GRADIENTS_##parameters)                                                                          \
+    GATED_LOOPS(name, f64, double, NUMBERS(name##_cost), DECLARE_##parameters, INPUT(gate) INPUT(up), terms,     \
+                forward, by_gate, by_up, GRADIENTS_##parameters)                                                 \
     FLOAT_GATED_##width(name, parameters, terms, forward, by_gate, by_up, GRADIENTS_##parameters)
 #include "gated.def"
 #undef GATED_UNIT
@@ -442,13 +498,15 @@ EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 
 /* Of float, the rows of single.def; of double, the same expressions as with any other parameters, and so the same bits. */
 #define DEFAULT_LOOPS(name, F, T, parameters, terms, forward, derivative, output)                                \
-    LOOP(name##_default_forward_##F, T, 0, MAP, parameters, INPUT(x), terms, output_y[i] = (forward);)           \
-    LOOP(name##_default_derivative_##F, T, 0, MAP, parameters, INPUT(x), terms, output_y[i] = (derivative);)     \
-    LOOP(name##_default_backward_##F, T, 0, PRODUCT, parameters, INPUT(grad) INPUT(x), terms,                    \
+    LOOP(name##_default_forward_##F, T, NUMBERS(name##_cost), MAP, parameters, INPUT(x), terms,                  \
+         output_y[i] = (forward);)                                                                               \
+    LOOP(name##_default_derivative_##F, T, NUMBERS(name##_cost), MAP, parameters, INPUT(x), terms,               \
+         output_y[i] = (derivative);)                                                                            \
+    LOOP(name##_default_backward_##F, T, NUMBERS(name##_cost), PRODUCT, parameters, INPUT(grad) INPUT(x), terms, \
          output_y[i] = grad * (derivative);)                                                                     \
-    LOOP(name##_default_backward_from_output_##F, T, 0, PRODUCT_FROM_OUTPUT, parameters, INPUT(grad) INPUT(y), , \
-         output_y[i] = grad * (output);)                                                                         \
-    LOOP(name##_default_value_and_derivative_##F, T, 0, PAIR, parameters, INPUT(x), terms,                       \
+    LOOP(name##_default_backward_from_output_##F, T, NUMBERS(0), PRODUCT_FROM_OUTPUT, parameters,                \
+         INPUT(grad) INPUT(y), , output_y[i] = grad * (output);)                                                 \
+    LOOP(name##_default_value_and_derivative_##F, T, NUMBERS(name##_cost), PAIR, parameters, INPUT(x), terms,    \
          const real result = (forward); const real slope = (derivative);                                         \
          output_y[i] = result; output_d[i] = slope;)
 
@@ -514,11 +572,6 @@ AT_DEFAULTS_OF(f64, double)
 #define GRADIENT_LIST(name, parameters, type, suffix, F)                                                         \
     MAYBE_UNUSED static type##_##F *const name##_gradients_##suffix[] = {LIST(COUNT_##parameters, name, suffix)};
 
-/* What a kernel says of itself. */
-#define ABOUT(name, cost, parameters)                                                                            \
-    static const char *const name##_names[] = {NAMES_##parameters};                                              \
-    static const double name##_defaults[] = {DEFAULTS_##parameters};                                             \
-    enum { name##_cost = cost, name##_count = COUNT_##parameters };
 #define HEAD(kernel, kind, name)                                                                                 \
     sizeof(pyactx_kernel), kind, name##_cost, name##_count, #kernel, name##_names, name##_defaults
 
@@ -533,10 +586,6 @@ AT_DEFAULTS_OF(f64, double)
     {IF(used, name##_forward_each_##F), IF(used, name##_derivative_each_##F), IF(used, name##_backward_each_##F), \
      IF((used) && HAS_##output, name##_backward_from_output_each_##F), NULL,                                     \
      IF(used, row##_gradients_each_##F)}
-
-#define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output) ABOUT(name, cost, parameters)
-#include "activations.def"
-#undef ACTIVATION
 
 /* Which loops are used for float, and for double. */
 #ifdef V_FUSED
@@ -589,7 +638,6 @@ AT_DEFAULTS_OF(f64, double)
 
 #define GATED_UNIT(name, activation) GATED_KERNEL(name, activation, activation##_unit)
 #define GATED(name, width, cost, parameters, terms, forward, by_gate, by_up)                                     \
-    ABOUT(name, cost, parameters)                                                                                \
     GRADIENT_LIST(name, parameters, pyactx_gated_gradient, each_f32, f32)                                        \
     GRADIENT_LIST(name, parameters, pyactx_gated_gradient, each_f64, f64)                                        \
     GATED_KERNEL(name, name, name)

@@ -496,7 +496,7 @@ EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 
 /* ---- Rows at the default parameters ----------------------------------------------------------------------------- */
 
-/* Of float, the rows of single.def; of double, the same expressions as with any other parameters, and so the same bits. */
+/* Of float, the rows of single.def; of double, the same expressions as with any other parameters, and the same bits. */
 #define DEFAULT_LOOPS(name, F, T, parameters, terms, forward, derivative, output)                                \
     LOOP(name##_default_forward_##F, T, NUMBERS(name##_cost), MAP, parameters, INPUT(x), terms,                  \
          output_y[i] = (forward);)                                                                               \
@@ -587,20 +587,13 @@ AT_DEFAULTS_OF(f64, double)
      IF((used) && HAS_##output, name##_backward_from_output_each_##F), NULL,                                     \
      IF(used, row##_gradients_each_##F)}
 
-/* Which loops are used for float, and for double. */
+/* Without the instruction, those of the defaults would not be worth their size. */
 #ifdef V_FUSED
 #define SINGLE(name, terms, value, slope, output)                                                                \
     DEFAULT_LOOPS(name, f32, float, , terms, value, slope, EXPRESSION_##output)                                  \
     AT_DEFAULTS_ALL(name, f32, float) AT_DEFAULTS_EACH_ALL(name)
 #include "single.def"
 #undef SINGLE
-#define FLOAT_NAME_SINGLE(name) name##_chosen
-#else
-#define FLOAT_NAME_SINGLE(name) name
-#endif
-#define FLOAT_NAME_WIDE(name) name
-#define FLOAT_NAME_NATIVE(name) name
-
 #define DOUBLE_DEFAULTS_SINGLE(name, parameters, ...)                                                            \
     DEFAULT_LOOPS(name, f64, double, DECLARE_DEFAULTS_##parameters, __VA_ARGS__) AT_DEFAULTS_ALL(name, f64, double)
 #define DOUBLE_DEFAULTS_WIDE(name, ...)
@@ -609,9 +602,12 @@ AT_DEFAULTS_OF(f64, double)
     DOUBLE_DEFAULTS_##width(name, parameters, terms, forward, derivative, EXPRESSION_##output)
 #include "activations.def"
 #undef ACTIVATION
-#define DOUBLE_NAME_SINGLE(name) name##_chosen
-#define DOUBLE_NAME_WIDE(name) name
-#define DOUBLE_NAME_NATIVE(name) name
+#define NAME_SINGLE(name) name##_chosen
+#else
+#define NAME_SINGLE(name) name
+#endif
+#define NAME_WIDE(name) name
+#define NAME_NATIVE(name) name
 
 #define ACTIVATION(name, width, cost, parameters, terms, forward, derivative, output)                            \
     GRADIENT_LIST(name, parameters, pyactx_product, each_f32, f32)                                               \
@@ -620,8 +616,8 @@ AT_DEFAULTS_OF(f64, double)
     GRADIENT_LIST(name##_unit, parameters, pyactx_gated_gradient, each_f64, f64)                                 \
     static const pyactx_kernel name##_kernel = {                                                                 \
         HEAD(name, PYACTX_ELEMENTWISE, name),                                                                    \
-        OPERATIONS(FLOAT_NAME_##width(name), output, f32), OPERATIONS(DOUBLE_NAME_##width(name), output, f64),   \
-        EACH_OPERATIONS(FLOAT_NAME_##width(name), name, COUNT_##parameters > 0, output, f32),                    \
+        OPERATIONS(NAME_##width(name), output, f32), OPERATIONS(NAME_##width(name), output, f64),                \
+        EACH_OPERATIONS(NAME_##width(name), name, COUNT_##parameters > 0, output, f32),                          \
         EACH_OPERATIONS(name, name, COUNT_##parameters > 0, output, f64), NONE};
 #include "activations.def"
 #undef ACTIVATION

@@ -474,8 +474,8 @@ V_INLINE double v_power_of_two(double n_rounding)
     return v_from_bits((v_bits(n_rounding) << 52) + 0x3ff0000000000000);
 }
 
-/* exp(x + low) = 2^n (1 + p), x + low = n ln 2 + r with |r| <= ln(2)/2.  p is rounded, or left as two terms, so that its
- * sum with another number can be rounded once. */
+/* exp(x + low) = 2^n (1 + p), x + low = n ln 2 + r with |r| <= ln(2)/2.  p is rounded, or left as two terms, so that
+ * its sum with another number can be rounded once. */
 typedef struct {
     double n_rounding, n; /* n + V_ROUND, and n */
     double p;
@@ -503,8 +503,8 @@ V_INLINE double v_scaled_power_of_two(double unit, double n_rounding)
     return v_from_bits((v_bits(n_rounding) << 52) + v_bits(unit));
 }
 
-/* factor exp(x + low) for |low| no larger than half an ULP of x.  The power of two is made in two steps, since it may be
- * subnormal or overflow: the product with the inverse of the unit, the last to be made, is rounded once.
+/* factor exp(x + low) for |low| no larger than half an ULP of x.  The power of two is made in two steps, since it may
+ * be subnormal or overflow: the product with the inverse of the unit, the last to be made, is rounded once.
  * Max error: 1.5 ULP, 1.3 among subnormal results.  Range: -1400 <= x <= 720, where no product before it overflows. */
 V_INLINE double v_exp_in_units(double unit, double inverse, double factor, double x, double low)
 {
@@ -580,8 +580,8 @@ V_INLINE v_pair v_mantissa(v_reduced a)
     return (v_pair){high, ((1 - high) + a.high) + a.rest};
 }
 
-/* exp(x + low) 2^1000 for |low| no larger than half an ULP of x: where the exponential is subnormal or 0, its product with
- * a number need not be.  Max error: 2^-54 of it.  Range: -1400 <= x <= 0.  NaN stays. */
+/* exp(x + low) 2^1000 for |low| no larger than half an ULP of x: where the exponential is subnormal or 0, its product
+ * with a number need not be.  Max error: 2^-54 of it.  Range: -1400 <= x <= 0.  NaN stays. */
 V_INLINE v_pair v_decay(double x, double low)
 {
     const v_reduced a = v_reduce(x, low);
@@ -607,8 +607,8 @@ V_INLINE v_pair v_inverse(v_pair a)
 #endif
 }
 
-/* σ(z) = unit (share + share rest), where share is the quotient as it is rounded.  The unit is 1 or, lest exp(-z) overflow,
- * 2^-1020. */
+/* σ(z) = unit (share + share rest), where share is the quotient as it is rounded.  The unit is 1 or, lest exp(-z)
+ * overflow, 2^-1020. */
 typedef struct {
     double unit, share, rest;
 } v_logistic;

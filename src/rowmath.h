@@ -11,6 +11,7 @@ enum {
     ENTMAX_STEPS = 200, /* more than bisection alone takes */
     SIDE_BY_SIDE = 64, /* rows that softmax and its kin take at once: four cache lines of float */
     KEPT = 8192,       /* numbers of double that they keep on the stack */
+    ROWS_CACHED = 2048, /* elements of rows one behind the other that they take at once */
     SHORT_LINE = 24,   /* elements of a row up to which several are laid beside each other */
     FEW_LINES = 6      /* rows, of which fewer are faster one by one */
 };
@@ -18,19 +19,25 @@ enum {
 /* How exponentials are taken, `general` in softmax.h: those of float in float; with temperature and sink; in double. */
 enum { PLAIN, WITH_TEMPERATURE, IN_DOUBLE };
 
-/* Rows as lines of numbers that are neighbours in memory (softmax.h). */
+/* Rows as lines of numbers that are neighbours in memory (softmax.h): each row, or an element of each. */
 typedef struct {
     ptrdiff_t lines;
-    ptrdiff_t blocks; /* of LANES numbers, in a line */
-    int rest;         /* numbers of a line beyond them */
-    ptrdiff_t size;   /* numbers of a line, and then up to the next multiple of LANES */
-    int rows;         /* likewise */
+    ptrdiff_t numbers; /* of a line */
+    ptrdiff_t size;    /* and then up to the next multiple of LANES */
+    int rows;          /* likewise, where they fill a line */
 } row_shape;
 
 V_INLINE row_shape row_shape_of(ptrdiff_t n, int rows, int beside)
 {
     const ptrdiff_t numbers = beside ? rows : n, size = (numbers + LANES - 1) / LANES * LANES;
-    return (row_shape){beside ? n : 1, numbers / LANES, (int)(numbers % LANES), size, beside ? (int)size : LANES};
+    return (row_shape){beside ? n : rows, numbers, size, beside ? (int)size : rows};
+}
+
+/* How many rows of which one is behind the other to take at once, lest each step wait for the one before: no more than fit
+ * into the nearest cache. */
+V_INLINE ptrdiff_t rows_at_once(ptrdiff_t n)
+{
+    return n > ROWS_CACHED / 2 ? 1 : n <= ROWS_CACHED / LANES ? LANES : ROWS_CACHED / n;
 }
 
 /* How many rows beside each other to take at once: so many that what is kept of them is no more than there is room for,

@@ -801,24 +801,17 @@ V_INLINE float s_erf(float x)
 
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
 
-/* 2^scale exp(x + low), and 0 where x is below `least`, 0.693 (-126 - scale) or more.
- * Max error: 2^-26 of it, not counting underflow.
- * Range: x <= 0, |low| no larger than half an ULP of x, 0 <= scale <= 126.  NaN stays. */
-V_INLINE s_pair s_exp_scaled(float x, float low, float least, int scale)
+/* exp(x) in units of 2^(nearest - scale), and 0 where x is below `least`, nearest ln 2 + 0.693 (-126 - scale) or more.
+ * The low part is at most half a unit of the high one, for sums of many.
+ * Max error: 2^-26 of it, not counting underflow.  Range: |x| <= 700, x <= (nearest + 0.5) ln 2, or below `least`,
+ * 0 <= scale <= 126, `nearest` whole.  NaN stays. */
+V_INLINE s_pair s_exp_near(float x, float nearest, float least, int scale)
 {
     const int far = x < least;
-    const s_reduced a = s_reduce_for_expm1(v_where(far, least, x), v_where(far, 0, low));
-    const s_pair p = s_sum(a.high, a.rest); /* the low part of the result is at most half a unit, for sums of many */
-    const float power = v_where(far, 0, s_power_of_two(a.n_rounding, scale));
-    return s_plus(power, power, (s_reduced){a.n_rounding, p.high, p.low});
-}
-
-/* 2^scale exp(x - y), and 0 where x - y is below `least`, 0.693 (-126 - scale) or more.
- * Max error: 2^-26 of it, not counting underflow.  Range: x <= y, not both infinite, 0 <= scale <= 126.  NaN stays. */
-V_INLINE s_pair s_exp_difference(float x, float y, float least, int scale)
-{
-    const float difference = x - y, used = difference - x;
-    return s_exp_scaled(difference, (x - (difference - used)) - (y + used), least, scale);
+    const s_reduced a = s_reduce_for_expm1(v_where(far, least, x), 0);
+    const s_pair whole = s_sum(1, a.high), sum = s_sum(whole.high, whole.low + a.rest);
+    const float power = v_where(far, 0, s_power_of_two(a.n_rounding - nearest, scale));
+    return (s_pair){power * sum.high, power * sum.low};
 }
 
 #endif

@@ -1,469 +1,438 @@
 /* softmax and its kin: kernels over rows with one exponential for each element.
  *
- * A kernel takes one row whose elements are neighbours in memory, or up to SIDE_BY_SIDE rows of which each element has
- * that of the next row for its neighbour.  Either way it goes through lines of numbers that are neighbours, LANES at a
- * time: the one row, or an element of each row.  `beside` is which, a constant wherever these functions are expanded.
+ * A kernel takes a group of rows and goes through lines of numbers that are neighbours in memory, LANES at a time: a line
+ * is a row, or it is an element of each row, where the elements of a row lie apart and rows lie beside each other.
+ * `beside` is which, a constant wherever these functions are expanded.
  *
  * Element j of a row goes to partial sum j % LANES, and these are added in halves: the bits do not depend on how a row
- * lies.
+ * lies.  Exponentials are kept for the last pass where there is room, in the output or on the stack, and else computed anew
+ * in it: kernels do not allocate, and the output may be an input.
  *
- * Exponentials of up to KEPT elements are kept for the last pass, others are computed anew in it: kernels do not
- * allocate, and the output may be an input.
- *
- * Include once for each element type T and type R of the exponentials and sums; F ends the names.  Of the type T both
- * are pairs of numbers, which lose nothing that shows; float in double takes one number (PAIRS).
+ * Include once for each element type T and type R of the exponentials; F ends the names.  Of float in float (SINGLE) they
+ * are pairs of numbers.  Sums are in double.
  */
 
 #define NAME(function) PASTE(PASTE(function, _), F)
-#define PAIRS (sizeof(T) == sizeof(R))
 #define IS_SINGLE (sizeof(R) == sizeof(float))
+#define IS_DOUBLE (sizeof(T) == sizeof(double))
 
 /* ---- Lines ------------------------------------------------------------------------------------------------------- */
 
-#define LINE(...)                                                                                                \
+/* Every line, up to CHUNK numbers of it at once: `count` from `start` on. */
+#define EACH_PIECE(...)                                                                                          \
+    for (ptrdiff_t i = 0; i < s.lines; i++)                                                                      \
+        for (ptrdiff_t start = 0; start < s.numbers; start += CHUNK) {                                           \
+            const ptrdiff_t count = s.numbers - start < CHUNK ? s.numbers - start : CHUNK;                       \
+            __VA_ARGS__                                                                                          \
+        }
+
+/* Number at + l of a piece: LANES of them at a time, and those that are left. */
+#define NUMBERS(...)                                                                                             \
+    {                                                                                                            \
+        ptrdiff_t at = 0;                                                                                        \
+        for (; at + LANES <= count; at += LANES) {                                                               \
+            enum { width = LANES };                                                                              \
+            LANES_OF(__VA_ARGS__)                                                                                \
+        }                                                                                                        \
+        if (at < count) {                                                                                        \
+            const int width = (int)(count - at);                                                                 \
+            LANES_OF(__VA_ARGS__)                                                                                \
+        }                                                                                                        \
+    }
+#define LANES_OF(...)                                                                                            \
     VECTORIZE for (int l = 0; l < LANES; l++)                                                                    \
     {                                                                                                            \
         __VA_ARGS__                                                                                              \
     }
 
-/* Every LANES numbers of a line, and those that are left of it: of the rows from [block] on, with partial sums from
- * [lane] on.  `place` is theirs among all numbers. */
-#define EACH_BLOCK(...)                                                                                          \
-    for (ptrdiff_t i = 0; i < s.lines; i++) {                                                                    \
-        ptrdiff_t b = 0;                                                                                         \
-        for (; b < s.blocks; b++) {                                                                              \
-            enum { width = LANES };                                                                              \
-            BLOCK_PLACES __VA_ARGS__                                                                             \
-        }                                                                                                        \
-        if (s.rest) {                                                                                            \
-            const int width = s.rest;                                                                            \
-            BLOCK_PLACES __VA_ARGS__                                                                             \
-        }                                                                                                        \
+#define PIECE_OF(array) ((array) + i * array##_step + start)
+#define NUMBER(piece, fill) (l < width ? (piece)[at + l] : (fill))
+#define WRITE(piece, number)                                                                                     \
+    {                                                                                                            \
+        const T written = (number);                                                                              \
+        if (l < width)                                                                                           \
+            (piece)[at + l] = written;                                                                           \
     }
-#define BLOCK_PLACES                                                                                             \
-    MAYBE_UNUSED const ptrdiff_t block = beside ? b * LANES : 0;                                                 \
-    MAYBE_UNUSED const ptrdiff_t lane = beside ? i % LANES * SIDE_BY_SIDE + block : 0;                           \
-    MAYBE_UNUSED const ptrdiff_t place = i * s.size + b * LANES;
-#define AT(array) ((array) + i * array##_step + b * LANES)
 
-/* Every row, or the one; what is known of it afterwards holds for all numbers of a line. */
+/* What is known of the row that a number belongs to. */
+#define OF_ROW(array) ((array)[beside ? at + l : i])
 #define EACH_ROW(...)                                                                                            \
-    if (beside) {                                                                                                \
-        for (int block = 0; block < s.rows; block += LANES)                                                      \
-            VECTORIZE for (int r = block; r < block + LANES; r++) { __VA_ARGS__ }                                \
-    } else {                                                                                                     \
-        enum { r = 0 };                                                                                          \
+    VECTORIZE for (int r = 0; r < s.rows; r++)                                                                   \
+    {                                                                                                            \
         __VA_ARGS__                                                                                              \
     }
-#define SPREAD(numbers)                                                                                          \
-    if (!beside)                                                                                                 \
-        LINE((numbers)[l] = (numbers)[0];)
 
-/* A number of a line, `fill` beyond its width. */
-#define NUMBER(line, fill) (l < width ? (line)[l] : (T)(fill))
-
-#define WRITE(array, number)                                                                                     \
-    LINE(const T rounded = (number); if (l < width) (array)[l] = rounded;)
+#define HALVES(HALVE) HALVE(8) HALVE(4) HALVE(2) HALVE(1)
 
 /* The largest elements.  NaN is skipped: it reaches every result through a sum. */
 V_INLINE void NAME(maxima)(const T *x, ptrdiff_t x_step, row_shape s, T *maximum, const int beside)
 {
-    for (int r = 0; r < s.rows; r++)
-        maximum[r] = -(T)INFINITY;
+    EACH_ROW(maximum[r] = -(T)INFINITY;)
     if (beside) {
-        EACH_BLOCK(const T *const line = AT(x);
-                  LINE(const T number = NUMBER(line, -INFINITY);
-                        maximum[block + l] = v_where(number > maximum[block + l], number, maximum[block + l]);))
+        EACH_PIECE(const T *const piece = PIECE_OF(x);
+                   NUMBERS(const T number = NUMBER(piece, -(T)INFINITY);
+                           maximum[at + l] = v_where(number > maximum[at + l], number, maximum[at + l]);))
         return;
     }
-    T wide[4 * LANES];
-    for (int l = 0; l < 4 * LANES; l++)
-        wide[l] = -(T)INFINITY;
-    ptrdiff_t b = 0;
-    for (; b + 4 <= s.blocks; b += 4)
-        VECTORIZE for (int l = 0; l < 4 * LANES; l++)
-            wide[l] = v_where(x[b * LANES + l] > wide[l], x[b * LANES + l], wide[l]);
-    for (; b < s.blocks; b++)
-        LINE(wide[l] = v_where(x[b * LANES + l] > wide[l], x[b * LANES + l], wide[l]);)
-    if (s.rest) {
-        const int width = s.rest;
-        const T *const line = x + b * LANES;
-        LINE(const T number = NUMBER(line, -INFINITY); wide[l] = v_where(number > wide[l], number, wide[l]);)
-    }
-    for (int half = 2; half > 0; half /= 2)
-        for (int part = 0; part < half; part++)
-            LINE(const T other = wide[(part + half) * LANES + l];
-                 wide[part * LANES + l] = v_where(other > wide[part * LANES + l], other, wide[part * LANES + l]);)
+    for (ptrdiff_t i = 0; i < s.lines; i++) {
+        const T *const row = x + i * x_step;
+        T wide[4 * LANES];
+        for (int l = 0; l < 4 * LANES; l++)
+            wide[l] = -(T)INFINITY;
+        ptrdiff_t j = 0;
+        for (; j + 4 * LANES <= s.numbers; j += 4 * LANES)
+            VECTORIZE for (int l = 0; l < 4 * LANES; l++)
+                wide[l] = v_where(row[j + l] > wide[l], row[j + l], wide[l]);
+        const ptrdiff_t count = s.numbers - j;
+        NUMBERS(const T number = NUMBER(row + j, -(T)INFINITY); wide[l] = v_where(number > wide[l], number, wide[l]);)
 #define HALVE(half)                                                                                              \
-    VECTORIZE for (int l = 0; l < half; l++)                                                                     \
-        wide[l] = v_where(wide[l + half] > wide[l], wide[l + half], wide[l]);
-    HALVE(8) HALVE(4) HALVE(2) HALVE(1)
+        VECTORIZE for (int l = 0; l < half; l++)                                                                 \
+            wide[l] = v_where(wide[l + half] > wide[l], wide[l + half], wide[l]);
+        HALVE(32) HALVE(16) HALVES(HALVE)
 #undef HALVE
-    LINE(maximum[l] = wide[0];)
+        maximum[i] = wide[0];
+    }
 }
 
 /* ---- Sums -------------------------------------------------------------------------------------------------------- */
 
-typedef struct {
-    R sum[LANES * SIDE_BY_SIDE];
-    R lost[PAIRS ? LANES * SIDE_BY_SIDE : 1];
-} NAME(partial_sums);
+/* What is lost is not kept of float in double, where it does not show. */
+#define LOSES (IS_SINGLE || IS_DOUBLE)
 
-/* Adds high + low to a sum and what it has lost; only pairs have a low part, and lose what would show. */
+typedef struct {
+    double sum[LANES * SIDE_BY_SIDE];
+    R lost[LOSES ? LANES * SIDE_BY_SIDE : 1];
+    double total[SIDE_BY_SIDE];
+} NAME(sums);
+
+/* Adds a number, and the low part of a pair to what is lost. */
 #define ADD(sum, lost, high, low)                                                                                \
     {                                                                                                            \
-        const R before = (sum), term = (high), after = before + term, used = after - before;                     \
-        if (PAIRS)                                                                                               \
-            (lost) += ((before - (after - used)) + (term - used)) + (low);                                       \
+        const double before = (sum), term = (high), after = before + term, used = after - before;                \
+        if (IS_SINGLE)                                                                                           \
+            (lost) += (low);                                                                                     \
+        else if (IS_DOUBLE)                                                                                      \
+            (lost) += (R)((before - (after - used)) + (term - used));                                            \
         (sum) = after;                                                                                           \
     }
 
-/* Adds the numbers of some blocks of one row: of arrays that are nothing else, so that the compiler keeps the sums in
- * registers. */
-V_INLINE void NAME(add_blocks)(R *sum, R *lost, const R *added, const R *rest, ptrdiff_t blocks)
-{
-    for (ptrdiff_t b = 0; b < blocks; b++)
-        LINE(ADD(sum[l], lost[l], added[b * LANES + l], rest[b * LANES * PAIRS + l * PAIRS]))
-}
-
-/* Sums of all blocks: `...` sets added[0] and rest[0] and, where `both`, added[1] and rest[1]. */
-#define SUM_BLOCKS(first_sum, second_sum, both, ...)                                                             \
+/* Adds what the numbers of a piece make; the sums of one row are copied lest they leave their registers. */
+#define ADD_PIECE(sums, high, low)                                                                               \
     if (beside) {                                                                                                \
-        for (int to = 0; to < LANES * SIDE_BY_SIDE; to += SIDE_BY_SIDE)                                          \
-            for (int r = 0; r < s.rows; r++) {                                                                   \
-                (first_sum).sum[to + r] = (first_sum).lost[(to + r) * PAIRS] = 0;                                \
-                if (both)                                                                                        \
-                    (second_sum).sum[to + r] = (second_sum).lost[(to + r) * PAIRS] = 0;                          \
-            }                                                                                                    \
-        EACH_BLOCK(R added[2][LANES]; R rest[2][LANES]; __VA_ARGS__                                              \
-                   LINE(ADD((first_sum).sum[lane + l], (first_sum).lost[(lane + l) * PAIRS], added[0][l], rest[0][l])) \
-                   if (both)                                                                                     \
-                       LINE(ADD((second_sum).sum[lane + l], (second_sum).lost[(lane + l) * PAIRS], added[1][l],  \
-                                rest[1][l])))                                                                    \
+        double *const sum = (sums).sum + i % LANES * SIDE_BY_SIDE;                                               \
+        MAYBE_UNUSED R *const lost = (sums).lost + i % LANES * SIDE_BY_SIDE * LOSES;                             \
+        NUMBERS(ADD(sum[at + l], lost[(at + l) * LOSES], high, low))                                             \
     } else {                                                                                                     \
-        R sum_0[LANES] = {0}, lost_0[LANES] = {0}, sum_1[LANES] = {0}, lost_1[LANES] = {0};                      \
-        R added_0[CHUNK], rest_0[CHUNK], added_1[CHUNK], rest_1[CHUNK];                                          \
-        enum { i = 0 };                                                                                          \
-        ptrdiff_t b = 0;                                                                                         \
-        while (b < s.blocks) {                                                                                   \
-            const ptrdiff_t start = b, stop = s.blocks - b < CHUNK / LANES ? s.blocks : b + CHUNK / LANES;       \
-            for (; b < stop; b++) {                                                                              \
-                enum { width = LANES };                                                                          \
-                BLOCK_PLACES R added[2][LANES]; R rest[2][LANES]; __VA_ARGS__                                    \
-                COLLECT((b - start) * LANES, both)                                                               \
-            }                                                                                                    \
-            NAME(add_blocks)(sum_0, lost_0, added_0, rest_0, stop - start);                                      \
-            if (both)                                                                                            \
-                NAME(add_blocks)(sum_1, lost_1, added_1, rest_1, stop - start);                                  \
-        }                                                                                                        \
-        if (s.rest) {                                                                                            \
-            const int width = s.rest;                                                                            \
-            BLOCK_PLACES R added[2][LANES]; R rest[2][LANES]; __VA_ARGS__                                        \
-            COLLECT(0, both)                                                                                     \
-            NAME(add_blocks)(sum_0, lost_0, added_0, rest_0, 1);                                                 \
-            if (both)                                                                                            \
-                NAME(add_blocks)(sum_1, lost_1, added_1, rest_1, 1);                                             \
-        }                                                                                                        \
-        LINE((first_sum).sum[l] = sum_0[l]; (first_sum).lost[l * PAIRS] = lost_0[l];)                            \
-        if (both)                                                                                                \
-            LINE((second_sum).sum[l] = sum_1[l]; (second_sum).lost[l * PAIRS] = lost_1[l];)                      \
-    }                                                                                                            \
-    NAME(add_up)(&(first_sum), s, beside);                                                                       \
-    if (both)                                                                                                    \
-        NAME(add_up)(&(second_sum), s, beside);
-#define COLLECT(to, both)                                                                                        \
-    LINE(added_0[(to) + l] = added[0][l]; rest_0[(to) + l] = rest[0][l];)                                        \
-    if (both)                                                                                                    \
-        LINE(added_1[(to) + l] = added[1][l]; rest_1[(to) + l] = rest[1][l];)
-
-/* The sums of the rows, in sum[] and lost[]. */
-V_INLINE void NAME(add_up)(NAME(partial_sums) *partial, row_shape s, const int beside)
-{
-    if (!beside) {
-#define HALVE(half)                                                                                              \
-    VECTORIZE for (int l = 0; l < half; l++)                                                                     \
-        ADD(partial->sum[l], partial->lost[l * PAIRS], partial->sum[l + half], partial->lost[(l + half) * PAIRS])
-        HALVE(8) HALVE(4) HALVE(2) HALVE(1)
-#undef HALVE
-        return;
+        double sum[LANES];                                                                                       \
+        MAYBE_UNUSED R lost[LANES];                                                                              \
+        LANES_OF(sum[l] = (sums).sum[i * LANES + l]; lost[l] = (sums).lost[(i * LANES + l) * LOSES];)            \
+        NUMBERS(ADD(sum[l], lost[l], high, low))                                                                 \
+        LANES_OF((sums).sum[i * LANES + l] = sum[l]; (sums).lost[(i * LANES + l) * LOSES] = lost[l];)            \
     }
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int lane = 0; lane < half; lane++)
-            EACH_ROW(const int to = lane * SIDE_BY_SIDE + r; const int from = to + half * SIDE_BY_SIDE;
-                     ADD(partial->sum[to], partial->lost[to * PAIRS], partial->sum[from], partial->lost[from * PAIRS]))
+
+V_INLINE void NAME(start_sums)(NAME(sums) *sums, row_shape s, const int beside)
+{
+    for (int lane = 0; lane < LANES; lane++) {
+        const int to = beside ? lane * SIDE_BY_SIDE : lane * s.rows;
+        EACH_ROW(sums->sum[to + r] = 0; sums->lost[(to + r) * LOSES] = 0;)
+    }
 }
 
-/* An infinite sum has lost inf - inf. */
-#define LOST(partial, r) (PAIRS ? v_where((partial).lost[(r) * PAIRS] == (partial).lost[(r) * PAIRS],            \
-                                          (partial).lost[(r) * PAIRS], 0) : 0)
-#define TOTAL(partial, r) ((double)(partial).sum[r] + LOST(partial, r))
+/* Adds the partial sums up.  An infinite sum has lost inf - inf. */
+V_INLINE void NAME(add_up)(NAME(sums) *sums, row_shape s, const int beside)
+{
+#define ADD_TO(to, from)                                                                                         \
+    ADD(sums->sum[to], sums->lost[(to) * LOSES], sums->sum[from], sums->lost[(from) * LOSES])                    \
+    if (IS_DOUBLE)                                                                                               \
+        sums->lost[(to) * LOSES] += sums->lost[(from) * LOSES];
+#define HALVE(half)                                                                                              \
+    if (beside)                                                                                                  \
+        for (int lane = 0; lane < half; lane++)                                                                  \
+            EACH_ROW(ADD_TO(lane * SIDE_BY_SIDE + r, (lane + half) * SIDE_BY_SIDE + r))                          \
+    else                                                                                                         \
+        for (ptrdiff_t i = 0; i < s.rows; i++)                                                                   \
+            VECTORIZE for (int l = 0; l < half; l++) { ADD_TO(i * LANES + l, i * LANES + l + half) }
+    HALVES(HALVE)
+#undef HALVE
+#undef ADD_TO
+    EACH_ROW(const int at = beside ? r : r * LANES; const R lost = sums->lost[at * LOSES];
+             sums->total[r] = sums->sum[at] + (LOSES ? v_where(lost == lost, lost, 0) : 0);)
+}
 
 /* ---- Exponentials ------------------------------------------------------------------------------------------------ */
 
-/* What the exponentials of some rows are relative to.  Those of `general` ones, with a temperature or a sink, are
- * exp((x - maximum)/t); others exp(x - maximum) in units that keep the smallest of interest normal. */
+/* What the exponentials of the rows are relative to: their maxima, or of PLAIN float the powers of two that are nearest to
+ * the exponentials of these; in units that keep the smallest of interest normal. */
 typedef struct {
+    int kind;
     T maximum[SIDE_BY_SIDE];
+    T nearest[SIDE_BY_SIDE];     /* the exponent of that power */
+    T least[SIDE_BY_SIDE];       /* below which not even a sum of exponentials shows */
     double origin[SIDE_BY_SIDE]; /* maximum, but 0 for -inf */
-    scaling inverse;
-} NAME(exponents);
+    scaling inverse;             /* of the temperature */
+} NAME(reference);
 
-#define SCALE(general) ((general) == WITH_TEMPERATURE ? 1 : IS_SINGLE ? 0x1p-64f : PAIRS ? 0x1p-256 : 0x1p-126)
+enum { NAME(unit) = IS_SINGLE ? 64 : IS_DOUBLE ? 128 : 126 };
 
-/* The exponentials of a line, 0 beyond its width.  (x - maximum)/t is taken with what rounding it loses. */
-V_INLINE void NAME(exponentials)(const T *x, const T *maximum, const double *origin, scaling inverse, R *high, R *low,
-                                 int width, const int general)
+/* Finds the maxima and what goes with them.  Returns 0 where a row needs another kind than others. */
+V_INLINE int NAME(refer)(const T *x, ptrdiff_t x_step, row_shape s, int rows, int kind, NAME(reference) *e, const int beside)
 {
-    if (general == WITH_TEMPERATURE) {
-        LINE(high[l] = l < width ? exponential(NUMBER(x, 0), origin[l], inverse) : 0; if (PAIRS) low[l] = 0;)
+    NAME(maxima)(x, x_step, s, e->maximum, beside);
+    e->kind = kind;
+    e->inverse = (scaling){1, 0};
+    if (!IS_DOUBLE && kind == PLAIN) {
+        int small = 1;
+        for (int r = 0; r < rows; r++)
+            small &= v_abs(e->maximum[r]) < 512;
+        if (!small && (IS_SINGLE || rows > 1))
+            return 0;
+        e->kind = small ? PLAIN : IN_DOUBLE;
+    }
+    EACH_ROW(e->nearest[r] = (T)((e->maximum[r] * V_LOG2_E + V_ROUND) - V_ROUND);
+             e->least[r] = e->maximum[r] - (IS_SINGLE ? 131 : 174);
+             e->origin[r] = v_where(e->maximum[r] == -(T)INFINITY, 0, e->maximum[r]);)
+    return 1;
+}
+
+/* The exponentials of a piece, however much of x - maximum and of its quotient is lost to rounding. */
+V_INLINE void NAME(exponentials)(const T *x, const NAME(reference) *e, R *high, R *low, ptrdiff_t i, ptrdiff_t count,
+                                 const int beside)
+{
+    if (!IS_SINGLE && e->kind == WITH_TEMPERATURE) {
+        NUMBERS(const R value = (R)exponential(NUMBER(x, 0), OF_ROW(e->origin), e->inverse);
+                if (l < width) high[at + l] = value;)
         return;
     }
 #if defined(V_FUSED)
-    if (general != IN_DOUBLE && (!PAIRS || IS_SINGLE)) { /* in float; beyond `least` not even a sum of them shows */
-        LINE(const s_pair e = s_exp_difference(NUMBER(x, 0), maximum[l], IS_SINGLE ? -131 : -174, IS_SINGLE ? 64 : 126);
-             high[l] = l < width ? PAIRS ? e.high : (double)e.high + e.low : 0;
-             if (PAIRS) low[l] = l < width ? e.low : 0;)
+    if (!IS_DOUBLE && (IS_SINGLE || e->kind == PLAIN)) {
+        NUMBERS(const s_pair a = s_exp_near((float)NUMBER(x, 0), (float)OF_ROW(e->nearest), (float)OF_ROW(e->least),
+                                            NAME(unit));
+                const R value = IS_SINGLE ? a.high : (R)((double)a.high + a.low);
+                if (l < width) {
+                    high[at + l] = value;
+                    if (IS_SINGLE)
+                        low[at + l] = a.low;
+                })
         return;
     }
 #endif
-    LINE(const double a = NUMBER(x, 0), b = maximum[l], d = a - b, used = d - a;
-         const double d_low = (a - (d - used)) - (b + used);
-         const int far = d < (PAIRS ? -885 : -600);
-         const v_reduced e = v_reduce(v_where(far, (PAIRS ? -885 : -600), d), v_where(far, 0, d_low));
-         const double power = v_where(far, 0, v_power_of_two(e.n + (V_ROUND + (PAIRS ? 256 : 126))));
-         const double p = e.high + e.rest, p_low = (e.high - p) + e.rest;
-         const double sum = 1 + p, rest = ((1 - sum) + p) + p_low;
-         high[l] = l < width ? PAIRS ? power * sum : power * (sum + rest) : 0;
-         if (PAIRS) low[l] = l < width ? power * rest : 0;)
+    NUMBERS(const double a = NUMBER(x, 0), b = OF_ROW(e->maximum), d = a - b, used = d - a;
+            const double d_low = IS_DOUBLE ? (a - (d - used)) - (b + used) : 0;
+            const int far = d < (IS_DOUBLE ? -795 : -600);
+            const v_reduced c = v_reduce(v_where(far, (IS_DOUBLE ? -795 : -600), d), v_where(far, 0, d_low));
+            const double power = v_where(far, 0, v_power_of_two(c.n + (V_ROUND + NAME(unit))));
+            const R value = (R)(power * (1 + (c.high + c.rest)));
+            if (l < width) high[at + l] = value;)
 }
 
-#define EXPONENTIALS(high, low)                                                                                  \
-    NAME(exponentials)(AT(x), e->maximum + block, e->origin + block, e->inverse, high, low, width, general);
+/* The unit of exponentials, relative to the one of the maximum. */
+V_INLINE double NAME(unit_of)(const NAME(reference) *e, double nearest, double maximum)
+{
+    const double unit = v_power_of_two(V_ROUND - NAME(unit));
+#if defined(V_FUSED)
+    if (!IS_DOUBLE && e->kind == PLAIN)
+        return v_exp((nearest * V_LN2_HIGH - maximum) + nearest * V_LN2_LOW) * unit;
+#else
+    (void)nearest, (void)maximum;
+#endif
+    return v_where(e->kind == WITH_TEMPERATURE, 1, unit);
+}
 
-/* Exponentials that are kept, or computed anew. */
-#define FOR_EXPONENTIALS(...)                                                                                    \
-    if (is_kept) {                                                                                               \
-        EACH_BLOCK(const R *const high = kept + place; MAYBE_UNUSED const R *const low = kept_low + place;       \
-                  __VA_ARGS__)                                                                                   \
-    } else {                                                                                                     \
-        EACH_BLOCK(R high[LANES]; R low[LANES]; EXPONENTIALS(high, low) __VA_ARGS__)                             \
-    }
+/* ---- Groups of rows ---------------------------------------------------------------------------------------------- */
 
-#define DECLARE_ROWS                                                                                             \
+/* Returns 1, or 0 without having written anything where the rows have to be taken one by one, or by another function. */
+#define GROUP(function)                                                                                          \
+    V_INLINE int NAME(function##_group)(const pyactx_row_array *arrays, ptrdiff_t n, int rows, const T *params,  \
+                                        const int beside)
+#define ARRAY(type, name, k)                                                                                     \
+    type *const name = (type *)arrays[k].first;                                                                  \
+    MAYBE_UNUSED const ptrdiff_t name##_step = beside ? arrays[k].step : arrays[k].row_step;
+#define ARRAYS_2                                                                                                 \
     const row_shape s = row_shape_of(n, rows, beside);                                                           \
-    R kept[KEPT / (1 + PAIRS)], kept_low[PAIRS ? KEPT / 2 : 1];                                                  \
-    const int is_kept = s.lines * s.size <= (ptrdiff_t)(sizeof kept / sizeof *kept);
-#define INPUT_ARRAY(name, k)                                                                                     \
-    const T *const name = (const T *)arrays[k].first + first * arrays[k].row_step;                               \
-    MAYBE_UNUSED const ptrdiff_t name##_step = beside ? arrays[k].step : 0;
-#define OUTPUT_ARRAY(name, k)                                                                                    \
-    T *const name = (T *)arrays[k].first + first * arrays[k].row_step;                                           \
-    MAYBE_UNUSED const ptrdiff_t name##_step = beside ? arrays[k].step : 0;
+    (void)params;                                                                                                \
+    ARRAY(const T, x, 0) ARRAY(T, y, 1)
+#define ARRAYS_3                                                                                                 \
+    const row_shape s = row_shape_of(n, rows, beside);                                                           \
+    (void)params;                                                                                                \
+    ARRAY(const T, grad, 0) ARRAY(const T, x, 1) ARRAY(T, y, 2)
 
-/* Quotients as pairs. */
-typedef struct {
-    R high[SIDE_BY_SIDE];
-    R low[SIDE_BY_SIDE];
-} NAME(factors);
-
-/* a / (b + b_low) */
-#define SET_QUOTIENT(result, r, a, b, b_low)                                                                     \
-    const double quotient = (a) / ((b) + (b_low));                                                               \
-    (result).high[r] = (R)quotient;                                                                              \
-    {                                                                                                            \
-        const double rest = IS_SINGLE ? quotient - (R)quotient                                                   \
-                                      : -(v_residual(quotient, b, a) + quotient * (b_low)) / (b);                \
-        (result).low[r] = (R)v_where(v_abs(rest) < v_abs(quotient), rest, 0);                                    \
-    }
-/* Of a sum */
-#define SET_PAIR(result, r, a)                                                                                   \
-    const double total_of_row = (a);                                                                             \
-    (result).high[r] = (R)total_of_row;                                                                          \
-    (result).low[r] = (R)(total_of_row - (R)total_of_row);
-#define SPREAD_FACTORS(result)                                                                                   \
-    SPREAD((result).high)                                                                                        \
-    SPREAD((result).low)
-
-/* The exponential of the number at hand times a factor, in units */
-#define FUSED(a, b, c) (IS_SINGLE ? s_fma(a, b, c) : v_fma(a, b, c))
-#define TIMES(factor) TIMES_HIGH(high[l], factor)
-#define TIMES_HIGH(number, factor)                                                                               \
-    (PAIRS ? FUSED(number, (factor).high[block + l],                                                             \
-                   FUSED(low[l * PAIRS], (factor).high[block + l], (number) * (factor).low[block + l]))          \
-           : (number) * (factor).high[block + l])
+/* Room for exponentials, and for those of a piece where there is none for all. */
+#define ROOM                                                                                                     \
+    R kept[KEPT], piece_high[CHUNK];                                                                             \
+    const int is_kept = s.lines * s.size <= KEPT;
+#define EXPONENTIALS                                                                                             \
+    R *const high = is_kept ? kept + i * s.size + start : piece_high;                                            \
+    NAME(exponentials)(PIECE_OF(x), e, high, NULL, i, count, beside);
+#define KEPT_EXPONENTIALS                                                                                        \
+    const R *const high = is_kept ? kept + i * s.size + start : piece_high;                                      \
+    if (!is_kept)                                                                                                \
+        NAME(exponentials)(PIECE_OF(x), e, piece_high, NULL, i, count, beside);
 
 /* ---- softmax: exp(x/t) / (exp(sink) + Σ exp(x/t)), t the temperature --------------------------------------------- */
 
-typedef struct {
-    NAME(factors) factor;       /* a probability is its exponential times the factor, in units */
-    double mean[SIDE_BY_SIDE];  /* Σ grad p, where there is a gradient */
-    double share[SIDE_BY_SIDE]; /* of the sink */
-    NAME(exponents) e;
-} NAME(softmax_sums);
-
-/* The exponentials are kept, if they are, in y or else in `kept`, their low parts in `kept_low`.
- * A row without a finite maximum, and without a sink, has no softmax: inf - inf makes it NaN. */
-V_INLINE void NAME(softmax_sum)(const T *grad, ptrdiff_t grad_step, const T *x, ptrdiff_t x_step, row_shape s,
-                                const T *params, T *y, ptrdiff_t y_step, R *kept, R *kept_low, int is_kept,
-                                NAME(softmax_sums) *result, const int beside, const int general)
+/* Takes a temperature and a sink, if they are not the defaults, which go without. */
+V_INLINE int NAME(refer_to)(const T *x, ptrdiff_t x_step, row_shape s, int rows, const T *params, NAME(reference) *e,
+                            const int beside)
 {
-    NAME(exponents) *const e = &result->e;
-    NAME(partial_sums) sums, products;
-    NAME(maxima)(x, x_step, s, e->maximum, beside);
-    if (general) {
+    const int general = !IS_SINGLE && (params[0] != 1 || params[1] != -(T)INFINITY);
+    if (!NAME(refer)(x, x_step, s, rows, general ? WITH_TEMPERATURE : PLAIN, e, beside))
+        return 0;
+    if (general)
         e->inverse = scaling_by_inverse(params[0]);
-        for (int r = 0; r < s.rows; r++)
-            e->origin[r] = v_where(e->maximum[r] == -(T)INFINITY, 0, e->maximum[r]);
-    }
-    SUM_BLOCKS(sums, products, grad,
-               R buffer[2 * LANES]; R *const high = is_kept && !y ? kept + place : buffer;
-               R *const low = is_kept ? kept_low + place : buffer + LANES;
-               EXPONENTIALS(high, low)
-               if (is_kept && y)
-                   WRITE(AT(y), (T)high[l])
-               LINE(added[0][l] = high[l]; rest[0][l] = low[l * PAIRS];)
-               if (grad) {
-                   const T *const gradient = AT(grad);
-                   LINE(added[1][l] = high[l] * NUMBER(gradient, 0); rest[1][l] = low[l * PAIRS] * NUMBER(gradient, 0);)
-               })
-    if (!general) {
-        EACH_ROW(const double total = (double)sums.sum[r] * SCALE(0);
-                 const double total_low = (double)LOST(sums, r) * SCALE(0);
-                 SET_QUOTIENT(result->factor, r, PAIRS ? 1 : SCALE(0), total, total_low)
-                 result->share[r] = 0;
-                 if (grad) result->mean[r] = TOTAL(products, r) * SCALE(0) / (total + total_low);)
-    } else {
-        EACH_ROW(const double maximum = e->maximum[r]; const double sum = TOTAL(sums, r);
-                 const double ahead = maximum * e->inverse.scale - params[1];
-                 const double ahead_low = scaled_low(maximum, e->inverse, ahead, params[1]);
-                 const double smaller = v_exp_sum(-v_abs(ahead), v_where(ahead > 0, -ahead_low, ahead_low));
-                 const double factor = v_where(ahead > 0, 1, smaller);
-                 const double sink = v_where(ahead > 0, smaller, v_where(ahead == ahead, 1, ahead));
-                 const double total = sum * factor + sink;
-                 SET_QUOTIENT(result->factor, r, factor, total, 0)
-                 result->share[r] = sink / total;
-                 if (grad) result->mean[r] = TOTAL(products, r) * factor / total;)
-    }
-    SPREAD_FACTORS(result->factor)
-    if (grad)
-        SPREAD(result->mean)
+    return 1;
 }
 
-#define SOFTMAX_SUMS(grad)                                                                                       \
-    DECLARE_ROWS                                                                                                 \
-    NAME(softmax_sums) result;                                                                                   \
-    const NAME(exponents) *const e = &result.e;                                                                  \
-    NAME(softmax_sum)(grad, grad##_step, x, x_step, s, params, NULL, 0, kept, kept_low, is_kept, &result, beside, \
-                      general);
+typedef struct {
+    double factor[SIDE_BY_SIDE]; /* a probability is its exponential times the factor */
+    double share[SIDE_BY_SIDE];  /* of the sink */
+} NAME(shares);
 
-/* Returns 1, or 0 without having written anything where the numbers of a row are beyond those of R. */
-#define GROUP(function)                                                                                          \
-    V_INLINE int NAME(function##_group)(const pyactx_row_array *arrays, ptrdiff_t first, ptrdiff_t n, int rows,  \
-                                         const T *params, const int beside, const int general)
+/* A row without a finite maximum, and without a sink, has no softmax: inf - inf makes it NaN. */
+V_INLINE void NAME(share)(const NAME(reference) *e, const double *total, row_shape s, const T *params, NAME(shares) *result)
+{
+    if (e->kind != WITH_TEMPERATURE) {
+        EACH_ROW(result->factor[r] = 1 / total[r]; result->share[r] = 0;)
+        return;
+    }
+    EACH_ROW(const double maximum = e->maximum[r];
+             const double ahead = maximum * e->inverse.scale - params[1];
+             const double ahead_low = scaled_low(maximum, e->inverse, ahead, params[1]);
+             const double smaller = v_exp_sum(-v_abs(ahead), v_where(ahead > 0, -ahead_low, ahead_low));
+             const double factor = v_where(ahead > 0, 1, smaller);
+             const double sink = v_where(ahead > 0, smaller, v_where(ahead == ahead, 1, ahead));
+             const double sum = total[r] * factor + sink;
+             result->factor[r] = factor / sum;
+             result->share[r] = sink / sum;)
+}
+
+#if defined(SINGLE)
 
 GROUP(softmax_forward)
 {
-    INPUT_ARRAY(x, 0)
-    OUTPUT_ARRAY(y, 1)
-    const row_shape s = row_shape_of(n, rows, beside);
-    R kept[PAIRS ? 1 : KEPT], kept_low[PAIRS ? KEPT * sizeof(double) / sizeof(R) : 1];
-    const int is_kept = s.lines * s.size <= (ptrdiff_t)(PAIRS ? sizeof kept_low / sizeof(R) : KEPT);
-    NAME(softmax_sums) result;
-    const NAME(exponents) *const e = &result.e;
-    NAME(softmax_sum)(NULL, 0, x, x_step, s, params, PAIRS ? y : NULL, y_step, kept, kept_low, is_kept, &result, beside,
-                      general);
-#define PROBABILITIES(high) WRITE(AT(y), (T)(TIMES_HIGH(high, result.factor) * (PAIRS ? SCALE(general) : 1)))
-    if (PAIRS && is_kept) {
-        EACH_BLOCK(const T *const kept_high = AT(y); const R *const low = kept_low + place;
-                   PROBABILITIES(NUMBER(kept_high, 0)))
-    } else {
-        FOR_EXPONENTIALS(PROBABILITIES(high[l]))
-    }
+    ARRAYS_2
+    float kept_low[2 * KEPT], piece_high[CHUNK], piece_low[CHUNK];
+    const int is_kept = s.lines * s.size <= 2 * KEPT;
+    NAME(reference) reference, *const e = &reference;
+    NAME(sums) sums;
+    NAME(shares) shares;
+    float factor[SIDE_BY_SIDE], factor_low[SIDE_BY_SIDE];
+    if (!NAME(refer_to)(x, x_step, s, rows, params, e, beside))
+        return 0;
+    NAME(start_sums)(&sums, s, beside);
+    EACH_PIECE(float *const high = is_kept ? PIECE_OF(y) : piece_high;
+               float *const low = is_kept ? kept_low + i * s.size + start : piece_low;
+               NAME(exponentials)(PIECE_OF(x), e, high, low, i, count, beside);
+               ADD_PIECE(sums, NUMBER(high, 0), NUMBER(low, 0)))
+    NAME(add_up)(&sums, s, beside);
+    NAME(share)(e, sums.total, s, params, &shares);
+    EACH_ROW(const double quotient = shares.factor[r] * 0x1p64; factor[r] = (float)quotient;
+             factor_low[r] = (float)(quotient - factor[r]);)
+    EACH_PIECE(float *const piece = PIECE_OF(y); const float *const high = is_kept ? piece : piece_high;
+               const float *const low = is_kept ? kept_low + i * s.size + start : piece_low;
+               if (!is_kept)
+                   NAME(exponentials)(PIECE_OF(x), e, piece_high, piece_low, i, count, beside);
+               NUMBERS(const float a = NUMBER(high, 0), share = OF_ROW(factor);
+                       WRITE(piece, s_fma(a, share, s_fma(NUMBER(low, 0), share, a * OF_ROW(factor_low))) * 0x1p-64f)))
     return 1;
 }
+
+#else
+
+GROUP(softmax_forward)
+{
+    ARRAYS_2
+    R kept[IS_DOUBLE ? 1 : KEPT], piece_high[CHUNK];
+    const int is_kept = IS_DOUBLE || s.lines * s.size <= KEPT;
+    NAME(reference) reference, *const e = &reference;
+    NAME(sums) sums;
+    NAME(shares) shares;
+    if (!NAME(refer_to)(x, x_step, s, rows, params, e, beside))
+        return 0;
+    NAME(start_sums)(&sums, s, beside);
+    EACH_PIECE(R *const high = IS_DOUBLE ? (R *)PIECE_OF(y) : is_kept ? kept + i * s.size + start : piece_high;
+               NAME(exponentials)(PIECE_OF(x), e, high, NULL, i, count, beside);
+               ADD_PIECE(sums, NUMBER(high, 0), 0))
+    NAME(add_up)(&sums, s, beside);
+    NAME(share)(e, sums.total, s, params, &shares);
+    EACH_PIECE(T *const piece = PIECE_OF(y);
+               const R *const high = IS_DOUBLE ? (R *)piece : is_kept ? kept + i * s.size + start : piece_high;
+               if (!is_kept)
+                   NAME(exponentials)(PIECE_OF(x), e, piece_high, NULL, i, count, beside);
+               NUMBERS(WRITE(piece, (T)(NUMBER(high, 0) * OF_ROW(shares.factor)))))
+    return 1;
+}
+
+#define SOFTMAX_SUMS                                                                                             \
+    ROOM                                                                                                         \
+    NAME(reference) reference, *const e = &reference;                                                            \
+    NAME(sums) sums, products;                                                                                   \
+    NAME(shares) shares;                                                                                         \
+    double mean[SIDE_BY_SIDE]; /* Σ grad p */                                                                    \
+    if (!NAME(refer_to)(x, x_step, s, rows, params, e, beside))                                                  \
+        return 0;                                                                                                \
+    NAME(start_sums)(&sums, s, beside);                                                                          \
+    NAME(start_sums)(&products, s, beside);                                                                      \
+    EACH_PIECE(EXPONENTIALS const T *const gradient = PIECE_OF(grad);                                            \
+               ADD_PIECE(sums, NUMBER(high, 0), 0)                                                               \
+               ADD_PIECE(products, NUMBER(high, 0) * NUMBER(gradient, 0), 0))                                    \
+    NAME(add_up)(&sums, s, beside);                                                                              \
+    NAME(add_up)(&products, s, beside);                                                                          \
+    NAME(share)(e, sums.total, s, params, &shares);                                                              \
+    EACH_ROW(mean[r] = products.total[r] * shares.factor[r];)
 
 /* p (grad - Σ grad p) / t */
 GROUP(softmax_backward)
 {
-    INPUT_ARRAY(grad, 0)
-    INPUT_ARRAY(x, 1)
-    OUTPUT_ARRAY(y, 2)
-    SOFTMAX_SUMS(grad)
-    const double scale = general ? e->inverse.scale : 1;
-    FOR_EXPONENTIALS(
-        const T *const gradient = AT(grad);
-        WRITE(AT(y), (T)(TIMES(result.factor) * (NUMBER(gradient, 0) - result.mean[block + l]) * scale *
-                         (PAIRS ? SCALE(general) : 1)));)
+    ARRAYS_3
+    SOFTMAX_SUMS
+    const double scale = e->inverse.scale;
+    EACH_PIECE(KEPT_EXPONENTIALS const T *const gradient = PIECE_OF(grad); T *const piece = PIECE_OF(y);
+               NUMBERS(WRITE(piece, (T)(NUMBER(high, 0) * OF_ROW(shares.factor) *
+                                        (NUMBER(gradient, 0) - OF_ROW(mean)) * scale))))
     return 1;
-}
-
-/* factor (grad - mean) scale */
-V_INLINE T NAME(times_less)(R factor, R grad, R mean, R mean_low, double scale)
-{
-    const R difference = grad - mean, used = difference - grad;
-    const R low = ((grad - (difference - used)) - (mean + used)) - mean_low;
-    if (IS_SINGLE)
-        return (T)s_fma(factor, difference, factor * low);
-    return (T)(factor * difference * scale);
 }
 
 GROUP(softmax_backward_from_output)
 {
-    INPUT_ARRAY(grad, 0)
-    INPUT_ARRAY(x, 1)
-    OUTPUT_ARRAY(y, 2)
-    const row_shape s = row_shape_of(n, rows, beside);
-    const double scale = general ? scaling_by_inverse(params[0]).scale : 1;
-    NAME(partial_sums) products;
-    NAME(factors) mean;
-    SUM_BLOCKS(products, products, 0,
-               const T *const gradient = AT(grad); const T *const line = AT(x);
-               LINE(const R factor = NUMBER(gradient, 0); added[0][l] = factor * NUMBER(line, 0);
-                    rest[0][l] = IS_SINGLE ? s_fma(factor, NUMBER(line, 0), -added[0][l]) : 0;))
-    int finite = 1;
-    EACH_ROW(SET_PAIR(mean, r, TOTAL(products, r)) finite &= v_abs(mean.high[r]) < INFINITY;)
-    if (IS_SINGLE && !finite)
-        return 0;
-    SPREAD_FACTORS(mean)
-    EACH_BLOCK(const T *const gradient = AT(grad); const T *const line = AT(x);
-               WRITE(AT(y), NAME(times_less)(NUMBER(line, 0), NUMBER(gradient, 0), mean.high[block + l],
-                                             mean.low[block + l], scale));)
+    ARRAYS_3
+    const double scale = scaling_by_inverse(params[0]).scale;
+    NAME(sums) products;
+    NAME(start_sums)(&products, s, beside);
+    EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x);
+               ADD_PIECE(products, (double)NUMBER(gradient, 0) * NUMBER(share, 0), 0))
+    NAME(add_up)(&products, s, beside);
+    EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x); T *const piece = PIECE_OF(y);
+               NUMBERS(WRITE(piece, (T)(NUMBER(share, 0) * (NUMBER(gradient, 0) - OF_ROW(products.total)) * scale))))
     return 1;
 }
 
 /* By the temperature: x/t changes by -x/t² */
 GROUP(softmax_gradient_0)
 {
-    INPUT_ARRAY(grad, 0)
-    INPUT_ARRAY(x, 1)
-    OUTPUT_ARRAY(y, 2)
-    SOFTMAX_SUMS(grad)
-    const double scale = general ? e->inverse.scale : 1;
-    NAME(partial_sums) changes;
-    SUM_BLOCKS(changes, changes, 0,
-               const T *const gradient = AT(grad); const T *const line = AT(x);
-               R high[LANES]; R low[LANES]; EXPONENTIALS(high, low)
-               LINE(const double p = l < width ? TIMES(result.factor) * (PAIRS ? SCALE(general) : 1) : 0;
-                    const double above = NUMBER(gradient, 0) - result.mean[block + l];
-                    const double change = v_slope(p, (double)NUMBER(line, 0)) * above;
-                    added[0][l] = l < width ? change : 0; rest[0][l] = 0;))
+    ARRAYS_3
+    SOFTMAX_SUMS
+    const double scale = e->inverse.scale;
+    NAME(start_sums)(&sums, s, beside);
+    EACH_PIECE(KEPT_EXPONENTIALS const T *const gradient = PIECE_OF(grad); const T *const piece = PIECE_OF(x);
+               ADD_PIECE(sums, v_slope(NUMBER(high, 0) * OF_ROW(shares.factor), (double)NUMBER(piece, 0)) *
+                                   (NUMBER(gradient, 0) - OF_ROW(mean)), 0))
+    NAME(add_up)(&sums, s, beside);
     for (int r = 0; r < rows; r++)
-        y[r] = (T)(-TOTAL(changes, r) * v_square(scale));
+        y[r] = (T)(-sums.total[r] * v_square(scale));
     return 1;
 }
 
 /* By the sink: -p_sink Σ grad p */
 GROUP(softmax_gradient_1)
 {
-    INPUT_ARRAY(grad, 0)
-    INPUT_ARRAY(x, 1)
-    OUTPUT_ARRAY(y, 2)
-    SOFTMAX_SUMS(grad)
-    (void)e;
+    ARRAYS_3
+    SOFTMAX_SUMS
     for (int r = 0; r < rows; r++)
-        y[r] = (T)(-result.share[r] * result.mean[r]);
+        y[r] = (T)(-shares.share[r] * mean[r]);
     return 1;
 }
+
+#endif
 
 /* ---- log_softmax, logsumexp, logmeanexp -------------------------------------------------------------------------- */
 
@@ -471,119 +440,124 @@ typedef WHOLE NAME(count);
 
 /* log Σ exp(x) = maximum + log(1 + others).  The 1 of the maximum stays out of the sum, so that the logarithm of a
  * probability near 1 is -1e-9 and not 0. */
-V_INLINE void NAME(others)(const T *x, ptrdiff_t x_step, row_shape s, R *kept, R *kept_low, int is_kept,
-                           NAME(exponents) *e, double *others, const int beside, const int general)
+V_INLINE int NAME(find_others)(const T *x, ptrdiff_t x_step, row_shape s, int rows, R *kept, int is_kept,
+                               NAME(reference) *e, double *others, const int kind, const int beside)
 {
-    NAME(partial_sums) below;
+    R piece_high[CHUNK];
+    float piece_low[CHUNK];
+    NAME(sums) below;
     NAME(count) ties[SIDE_BY_SIDE];
-    NAME(maxima)(x, x_step, s, e->maximum, beside);
+    if (!NAME(refer)(x, x_step, s, rows, kind, e, beside))
+        return 0;
+    NAME(start_sums)(&below, s, beside);
     for (int r = 0; r < s.rows; r++)
         ties[r] = 0;
-    SUM_BLOCKS(below, below, 0,
-               R buffer[2 * LANES]; R *const high = is_kept ? kept + place : buffer;
-               R *const low = is_kept ? kept_low + place : buffer + LANES;
-               EXPONENTIALS(high, low)
-               const T *const line = AT(x);
-               LINE(const int tie = NUMBER(line, NAN) == e->maximum[block + l];
-                    added[0][l] = v_where(tie, 0, high[l]);
-                    rest[0][l] = v_where(tie, 0, low[l * PAIRS]);
-                    ties[block + l] += tie;))
-    if (!beside)
-        for (int l = 1; l < LANES; l++)
-            ties[0] += ties[l];
-    EACH_ROW(others[r] = TOTAL(below, r) * SCALE(0) + (ties[r] - 1);)
+#define TIE (NUMBER(piece, (T)NAN) == OF_ROW(e->maximum))
+    EACH_PIECE(const T *const piece = PIECE_OF(x);
+               R *const high = is_kept ? kept + i * s.size + start : piece_high; const R *const low = (R *)piece_low;
+               NAME(exponentials)(piece, e, high, (R *)piece_low, i, count, beside);
+               ADD_PIECE(below, v_where(TIE, 0, NUMBER(high, 0)), v_where(TIE, 0, NUMBER(low, 0)))
+               if (beside) {
+                   NUMBERS(ties[at + l] += TIE;)
+               } else {
+                   NAME(count) found[LANES] = {0};
+                   NUMBERS(found[l] += TIE;)
+                   for (int l = 0; l < LANES; l++)
+                       ties[i] += found[l];
+               })
+#undef TIE
+    NAME(add_up)(&below, s, beside);
+    EACH_ROW(others[r] = below.total[r] * NAME(unit_of)(e, e->nearest[r], e->maximum[r]) + (ties[r] - 1);)
+    return 1;
 }
 
-#define OTHERS(kind)                                                                                             \
-    (void)params, (void)general;                                                                                 \
-    NAME(exponents) exponents, *const e = &exponents;                                                            \
+#define OTHERS(kept, is_kept, kind)                                                                              \
+    NAME(reference) reference, *const e = &reference;                                                            \
     double others[SIDE_BY_SIDE];                                                                                 \
-    NAME(others)(x, x_step, s, kept, kept_low, is_kept, e, others, beside, kind);
-#define OTHERS_ALONE(kind)                                                                                       \
-    const row_shape s = row_shape_of(n, rows, beside);                                                           \
-    enum { is_kept = 0 };                                                                                        \
-    R *const kept = NULL, *const kept_low = NULL;                                                                \
-    OTHERS(kind)
+    if (!NAME(find_others)(x, x_step, s, rows, kept, is_kept, e, others, kind, beside))                          \
+        return 0;
 
 /* inf - inf makes a row without a finite maximum NaN. */
 #define UNLESS_INFINITE(r) (e->maximum[r] - e->maximum[r])
 
 GROUP(log_softmax_forward)
 {
-    INPUT_ARRAY(x, 0)
-    OUTPUT_ARRAY(y, 1)
-    OTHERS_ALONE(general)
-    double logarithm[SIDE_BY_SIDE];
-    EACH_ROW(logarithm[r] = v_log1p(others[r]) + UNLESS_INFINITE(r);)
-    SPREAD(logarithm)
-    EACH_BLOCK(const T *const line = AT(x);
-              WRITE(AT(y), (T)(((double)NUMBER(line, 0) - e->maximum[block + l]) - logarithm[block + l]));)
+    ARRAYS_2
+    OTHERS(NULL, 0, PLAIN)
+    double maximum[SIDE_BY_SIDE], logarithm[SIDE_BY_SIDE];
+    EACH_ROW(maximum[r] = e->maximum[r]; logarithm[r] = v_log1p(others[r]) + UNLESS_INFINITE(r);)
+    EACH_PIECE(const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
+               NUMBERS(WRITE(piece, (T)((NUMBER(number, 0) - OF_ROW(maximum)) - OF_ROW(logarithm)))))
+    return 1;
+}
+
+#define SUM_GRADIENTS                                                                                            \
+    NAME(sums) gradients;                                                                                        \
+    NAME(start_sums)(&gradients, s, beside);                                                                     \
+    EACH_PIECE(const T *const gradient = PIECE_OF(grad); ADD_PIECE(gradients, (double)NUMBER(gradient, 0), 0))   \
+    NAME(add_up)(&gradients, s, beside);
+
+#if defined(SINGLE)
+
+/* grad - exp(y) Σ grad for the logarithm y of a probability. */
+V_INLINE float NAME(less_share)(float grad, float y, float sum, float sum_low)
+{
+    const s_pair share = s_times(s_exp_near(y, 0, -131, 64), (s_pair){sum * 0x1p-64f, sum_low * 0x1p-64f});
+    const s_pair difference = s_sum_of_any(grad, -share.high);
+    return difference.high + (difference.low - share.low);
+}
+
+GROUP(log_softmax_backward_from_output)
+{
+    ARRAYS_3
+    float sum[SIDE_BY_SIDE], sum_low[SIDE_BY_SIDE], maximum[SIDE_BY_SIDE];
+    NAME(maxima)(x, x_step, s, maximum, beside);
+    SUM_GRADIENTS
+    int usual = 1; /* of logarithms and sums that float holds */
+    for (int r = 0; r < rows; r++) {
+        const double size = v_abs(gradients.total[r]);
+        usual &= (maximum[r] <= 0) & (size < 0x1p20) & ((size > 0x1p-30) | (size == 0));
+    }
+    if (!usual)
+        return 0;
+    EACH_ROW(sum[r] = (float)gradients.total[r]; sum_low[r] = (float)(gradients.total[r] - sum[r]);)
+    EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
+               NUMBERS(WRITE(piece, NAME(less_share)(NUMBER(gradient, 0), NUMBER(number, 0), OF_ROW(sum),
+                                                     OF_ROW(sum_low)))))
+    return 1;
+}
+
+#else
+
+GROUP(log_softmax_backward_from_output)
+{
+    ARRAYS_3
+    SUM_GRADIENTS
+    EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
+               NUMBERS(WRITE(piece, (T)(NUMBER(gradient, 0) - v_exp(NUMBER(number, 0)) * OF_ROW(gradients.total)))))
     return 1;
 }
 
 /* grad - softmax(x) Σ grad */
 GROUP(log_softmax_backward)
 {
-    INPUT_ARRAY(grad, 0)
-    INPUT_ARRAY(x, 1)
-    OUTPUT_ARRAY(y, 2)
-    DECLARE_ROWS
-    OTHERS(general)
-    NAME(partial_sums) gradients;
-    NAME(factors) factor;
-    SUM_BLOCKS(gradients, gradients, 0, const T *const gradient = AT(grad);
-               LINE(added[0][l] = NUMBER(gradient, 0); rest[0][l] = 0;))
-    EACH_ROW(const double total = 1 + others[r] + UNLESS_INFINITE(r);
-             SET_QUOTIENT(factor, r, TOTAL(gradients, r) * (PAIRS ? 1 : SCALE(0)), total, 0))
-    SPREAD_FACTORS(factor)
-    FOR_EXPONENTIALS(const T *const gradient = AT(grad);
-                     WRITE(AT(y), (T)(NUMBER(gradient, 0) - TIMES(factor) * (PAIRS ? SCALE(0) : 1)));)
-    return 1;
-}
-
-/* grad - exp(y) Σ grad for the logarithm y of a probability; of other numbers too, but in float. */
-V_INLINE T NAME(less_share)(R grad, T y, R sum, R sum_low)
-{
-    if (!IS_SINGLE)
-        return (T)(grad - v_exp(y) * sum);
-    const s_pair share = s_times(s_exp_scaled(y, 0, -131, 64), (s_pair){sum * 0x1p-64f, sum_low * 0x1p-64f});
-    const s_pair difference = s_sum_of_any(grad, -share.high);
-    return (T)(difference.high + (difference.low - share.low));
-}
-
-GROUP(log_softmax_backward_from_output)
-{
-    (void)params, (void)general;
-    INPUT_ARRAY(grad, 0)
-    INPUT_ARRAY(x, 1)
-    OUTPUT_ARRAY(y, 2)
-    const row_shape s = row_shape_of(n, rows, beside);
-    NAME(partial_sums) gradients;
-    NAME(factors) sum;
-    T maximum[SIDE_BY_SIDE];
-    if (IS_SINGLE)
-        NAME(maxima)(x, x_step, s, maximum, beside);
-    SUM_BLOCKS(gradients, gradients, 0, const T *const gradient = AT(grad);
-               LINE(added[0][l] = NUMBER(gradient, 0); rest[0][l] = 0;))
-    int usual = 1;
-    EACH_ROW(SET_PAIR(sum, r, TOTAL(gradients, r))
-             if (IS_SINGLE) usual &= (maximum[r] <= 0) & (v_abs(sum.high[r]) < 0x1p20) &
-                                 ((v_abs(sum.high[r]) > 0x1p-30) | (sum.high[r] == 0));)
-    if (IS_SINGLE && !usual)
-        return 0;
-    SPREAD_FACTORS(sum)
-    EACH_BLOCK(const T *const gradient = AT(grad); const T *const line = AT(x);
-               WRITE(AT(y), NAME(less_share)(NUMBER(gradient, 0), NUMBER(line, 0), sum.high[block + l],
-                                             sum.low[block + l]));)
+    ARRAYS_3
+    ROOM
+    OTHERS(kept, is_kept, PLAIN)
+    SUM_GRADIENTS
+    double factor[SIDE_BY_SIDE];
+    EACH_ROW(factor[r] = gradients.total[r] / (1 + others[r] + UNLESS_INFINITE(r)) *
+                         NAME(unit_of)(e, e->nearest[r], e->maximum[r]);)
+    EACH_PIECE(KEPT_EXPONENTIALS const T *const gradient = PIECE_OF(grad); T *const piece = PIECE_OF(y);
+               NUMBERS(WRITE(piece, (T)(NUMBER(gradient, 0) - NUMBER(high, 0) * OF_ROW(factor)))))
     return 1;
 }
 
 /* Maximum and logarithm may cancel: the exponentials are in double. */
 GROUP(logsumexp_forward)
 {
-    INPUT_ARRAY(x, 0)
-    OUTPUT_ARRAY(y, 1)
-    OTHERS_ALONE(IN_DOUBLE)
+    ARRAYS_2
+    OTHERS(NULL, 0, IN_DOUBLE)
     double sum[SIDE_BY_SIDE];
     EACH_ROW(sum[r] = e->maximum[r] + v_log1p(others[r]);)
     for (int r = 0; r < rows; r++)
@@ -593,29 +567,23 @@ GROUP(logsumexp_forward)
 
 GROUP(logsumexp_backward)
 {
-    INPUT_ARRAY(grad, 0)
-    INPUT_ARRAY(x, 1)
-    OUTPUT_ARRAY(y, 2)
-    DECLARE_ROWS
-    OTHERS(general)
-    NAME(factors) factor;
-    double gradient[SIDE_BY_SIDE] = {0};
+    ARRAYS_3
+    ROOM
+    OTHERS(kept, is_kept, PLAIN)
+    double factor[SIDE_BY_SIDE], gradient[SIDE_BY_SIDE] = {0};
     for (int r = 0; r < rows; r++)
         gradient[r] = grad[r];
-    EACH_ROW(const double total = 1 + others[r] + UNLESS_INFINITE(r);
-             SET_QUOTIENT(factor, r, PAIRS ? 1 : SCALE(0), total, 0))
-    SPREAD_FACTORS(factor)
-    SPREAD(gradient)
-    FOR_EXPONENTIALS(WRITE(AT(y), (T)(TIMES(factor) * gradient[block + l] * (PAIRS ? SCALE(0) : 1)));)
+    EACH_ROW(factor[r] = NAME(unit_of)(e, e->nearest[r], e->maximum[r]) / (1 + others[r] + UNLESS_INFINITE(r));)
+    EACH_PIECE(KEPT_EXPONENTIALS T *const piece = PIECE_OF(y);
+               NUMBERS(WRITE(piece, (T)(NUMBER(high, 0) * OF_ROW(factor) * OF_ROW(gradient)))))
     return 1;
 }
 
 /* log((1 + others)/n); a logarithm near 0 is that of 1 + (1 + others - n)/n. */
 GROUP(logmeanexp_forward)
 {
-    INPUT_ARRAY(x, 0)
-    OUTPUT_ARRAY(y, 1)
-    OTHERS_ALONE(IN_DOUBLE)
+    ARRAYS_2
+    OTHERS(NULL, 0, IN_DOUBLE)
     double mean[SIDE_BY_SIDE];
     EACH_ROW(const double sum = 1 + others[r];
              const double logarithm = v_where(2 * sum > n, v_log1p((others[r] + (1 - (double)n)) / n), v_log(sum / n));
@@ -625,34 +593,34 @@ GROUP(logmeanexp_forward)
     return 1;
 }
 
+#endif
+
 /* ---- Functions over rows ----------------------------------------------------------------------------------------- */
 
 /* Each expansion has a function of its own, for the sake of its stack.  Short rows are laid beside each other.
- * `numbers` is 1 << k for the array k, if any, of one number for a row; `otherwise` does rows that a group cannot. */
-#define NEVER(...)
-#define EXPANSION(name, function, arguments, numbers, general, otherwise)                                        \
+ * `numbers` is 1 << k for the array k, if any, of one number for a row; `otherwise` does a row that a group cannot. */
+#define EXPANSION(name, function, arguments, numbers, otherwise)                                                 \
     MAYBE_UNUSED static void NAME(name)(const pyactx_row_array *arrays, ptrdiff_t rows, ptrdiff_t n, const T *params) \
     {                                                                                                            \
         const int beside = are_beside(arrays, arguments);                                                        \
         const int short_rows = !beside && n <= SHORT_LINE && rows >= FEW_LINES;                                  \
-        const int most = beside ? side_by_side(n * sizeof(T)) : short_rows ? LANES : 1;                          \
+        const ptrdiff_t most = beside ? side_by_side(n * sizeof(T)) : short_rows ? LANES : rows_at_once(n);      \
         for (ptrdiff_t first = 0; first < rows; first += most) {                                                 \
-            const int group = rows - first < most ? (int)(rows - first) : most;                                  \
+            const int group = (int)(rows - first < most ? rows - first : most);                                  \
             T laid[arguments][SHORT_LINE * LANES];                                                               \
             pyactx_row_array here[arguments];                                                                    \
             for (int k = 0; k < arguments; k++) {                                                                \
-                const T *const row = (const T *)arrays[k].first + first * arrays[k].row_step;                    \
-                if (!short_rows || (numbers >> k & 1)) {                                                         \
-                    here[k] = (pyactx_row_array){(T *)row, arrays[k].row_step, arrays[k].step};                  \
+                T *const row = (T *)arrays[k].first + first * arrays[k].row_step;                                \
+                here[k] = (pyactx_row_array){row, arrays[k].row_step, arrays[k].step};                           \
+                if (!short_rows || (numbers >> k & 1))                                                           \
                     continue;                                                                                    \
-                }                                                                                                \
                 here[k] = (pyactx_row_array){laid[k], 1, LANES};                                                 \
                 for (int r = 0; r < group && k < arguments - 1; r++)                                             \
                     for (ptrdiff_t j = 0; j < n; j++)                                                            \
                         laid[k][j * LANES + r] = row[r * arrays[k].row_step + j];                                \
             }                                                                                                    \
-            if (beside || short_rows ? NAME(function##_group)(here, 0, n, group, params, 1, general)             \
-                                     : NAME(function##_group)(here, 0, n, 1, params, 0, general)) {              \
+            if (beside || short_rows ? NAME(function##_group)(here, n, group, params, 1)                         \
+                                     : NAME(function##_group)(here, n, group, params, 0)) {                      \
                 T *const row = (T *)arrays[arguments - 1].first + first * arrays[arguments - 1].row_step;        \
                 for (int r = 0; short_rows && !(numbers >> (arguments - 1) & 1) && r < group; r++)               \
                     for (ptrdiff_t j = 0; j < n; j++)                                                            \
@@ -671,59 +639,56 @@ GROUP(logmeanexp_forward)
             }                                                                                                    \
         }                                                                                                        \
     }
+#define NEVER(...)
 
 #if defined(SINGLE)
-EXPANSION(softmax_forward_default, softmax_forward, 2, 0, 0, NEVER)
-EXPANSION(softmax_backward_from_output_default, softmax_backward_from_output, 3, 0, 0,
-          softmax_backward_from_output_default_f32)
-EXPANSION(log_softmax_forward_default, log_softmax_forward, 2, 0, 0, NEVER)
-EXPANSION(log_softmax_backward_from_output_default, log_softmax_backward_from_output, 3, 0, 0,
+EXPANSION(softmax_forward_default, softmax_forward, 2, 0, softmax_forward_default_f32)
+EXPANSION(log_softmax_forward_default, log_softmax_forward, 2, 0, log_softmax_forward_default_f32)
+EXPANSION(log_softmax_backward_from_output_default, log_softmax_backward_from_output, 3, 0,
           log_softmax_backward_from_output_default_f32)
+#define softmax_backward_from_output_default_single softmax_backward_from_output_default_f32
 #else
-#define WITH_PARAMETERS(function, arguments, numbers)                                                            \
-    EXPANSION(function##_default, function, arguments, numbers, 0, NEVER)                                        \
-    EXPANSION(function##_general, function, arguments, numbers, 1, NEVER)
+#define GENERAL(function, arguments, numbers) EXPANSION(function##_general, function, arguments, numbers, NEVER)
 #define WITHOUT_PARAMETERS(function, arguments, numbers)                                                         \
-    EXPANSION(function##_default, function, arguments, numbers, 0, NEVER)
-#define GENERAL(function, arguments, numbers)                                                                    \
-    EXPANSION(function##_general, function, arguments, numbers, 1, NEVER)
+    EXPANSION(function##_default, function, arguments, numbers, NEVER)
+#define WITH_PARAMETERS(function, arguments, numbers)                                                            \
+    GENERAL(function, arguments, numbers)                                                                        \
+    MAYBE_UNUSED static void NAME(function##_default)(const pyactx_row_array *arrays, ptrdiff_t rows, ptrdiff_t n, \
+                                                      const T *params)                                           \
+    {                                                                                                            \
+        NAME(function##_general)(arrays, rows, n, params);                                                       \
+    }
 EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 #endif
 
 #undef NAME
-#undef PAIRS
 #undef IS_SINGLE
-#undef LINE
-#undef EACH_BLOCK
-#undef BLOCK_PLACES
-#undef AT
-#undef EACH_ROW
-#undef SPREAD
+#undef IS_DOUBLE
+#undef EACH_PIECE
+#undef NUMBERS
+#undef LANES_OF
+#undef PIECE_OF
 #undef NUMBER
 #undef WRITE
+#undef OF_ROW
+#undef EACH_ROW
+#undef HALVES
+#undef LOSES
 #undef ADD
-#undef LOST
-#undef TOTAL
-#undef SCALE
-#undef EXPONENTIALS
-#undef FOR_EXPONENTIALS
-#undef DECLARE_ROWS
-#undef INPUT_ARRAY
-#undef OUTPUT_ARRAY
-#undef SET_QUOTIENT
-#undef SET_PAIR
-#undef SPREAD_FACTORS
-#undef FUSED
-#undef TIMES
-#undef TIMES_HIGH
-#undef SOFTMAX_SUMS
+#undef ADD_PIECE
 #undef GROUP
-#undef PROBABILITIES
+#undef ARRAY
+#undef ARRAYS_2
+#undef ARRAYS_3
+#undef ROOM
+#undef EXPONENTIALS
+#undef KEPT_EXPONENTIALS
+#undef SOFTMAX_SUMS
 #undef OTHERS
-#undef OTHERS_ALONE
 #undef UNLESS_INFINITE
+#undef SUM_GRADIENTS
 #undef EXPANSION
 #undef NEVER
-#undef WITH_PARAMETERS
-#undef WITHOUT_PARAMETERS
 #undef GENERAL
+#undef WITHOUT_PARAMETERS
+#undef WITH_PARAMETERS

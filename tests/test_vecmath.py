@@ -545,10 +545,10 @@ def bends():
     return joined((y, y_low, 3.5911217, -1.9691538e-07, *pair(far)))
 
 
-def below(most):
-    """Return (x, y) with x at most so much below y, and a difference that may be no float."""
-    y = np.float32(sizes(1e-3, 1e3))
-    return np.minimum(y, np.float32(y - uniform(0, most))), y
+def near(nearest, depth, scale):
+    """Return (x, nearest, least, scale) for x from almost so much below nearest ln 2 on, where nothing underflows."""
+    origin = nearest * np.log(2)
+    return origin + uniform(27 - depth, 0.346), nearest, origin - depth, scale
 
 
 def last_terms():
@@ -719,11 +719,9 @@ SINGLEMATH = {
     "s_gelu": case(lambda x: x * mpmath.ncdf(x), floats(-14.7, 14.7, -12.937085, -13.153727)),
     "s_gelu_slope": case(gelu_slope, floats(-14.7, 14.7, -0.75179154, 0.75179154, -13.031776, -13.344656)),
     "s_erf": case(mpmath.erf, floats(-5, 5, 0.9, 0.93523103, 0.951616883)),
-    "s_exp_scaled": case(lambda x, low, least, scale: mpmath.ldexp(mpmath.exp(x + low), int(scale)),
-                         *joined((*pair(uniform(-104, 0)), -131, 64), (*pair(-np.abs(sizes(1e-20, 1))), -131, 64),
-                                 (*pair(uniform(-147, 0)), -174, 126))),
-    "s_exp_difference": case(lambda x, y, least, scale: mpmath.ldexp(mpmath.exp(x - y), int(scale)),
-                             *joined((*below(104), -131, 64), (*below(1), -131, 64), (*below(147), -174, 126))),
+    "s_exp_near": case(lambda x, nearest, least, scale: mpmath.ldexp(mpmath.exp(x), int(scale - nearest)),
+                       *joined(near(0, 131, 64), near(-5, 131, 64), near(300, 131, 64), near(739, 174, 126),
+                               near(-739, 174, 126), (-np.abs(sizes(1e-20, 1)), 0, -131, 64))),
 }
 
 # ---- Special values --------------------------------------------------------------------------------------------------
@@ -767,10 +765,7 @@ SPECIAL_VALUES = {  # (name, the first member of the result, the arguments), eac
         ("s_reduce", [nan], [nan], [0.0]),
         ("s_reduce_roughly", [nan], [nan]),
         ("s_reduce_for_expm1", [nan], [nan], [0.0]),
-        ("s_exp_scaled", [nan, 2.0**64, 2.0**64, 0.0, 0.0], [nan, 0.0, -0.0, -131.1, -inf], [0.0, 0.0, 0.0, 0.0, nan],
-         [-131.0] * 5, [64] * 5),
-        ("s_exp_difference", [nan, 2.0**64, 0.0, 0.0], [nan, 2.0, -200.0, -inf], [1.0, 2.0, 1.0, 5.0], [-131.0] * 4,
-         [64] * 4),
+        ("s_exp_near", [nan, 2.0**64, 2.0**64, 0.0, 0.0], [nan, 0.0, -0.0, -131.1, -inf], [0.0] * 5, [-131.0] * 5, [64] * 5),
         ("s_expm1", [nan, -1.0], [nan, -inf]),
         ("s_exponential", [nan, inf, 0.0, 1.0, 1.0, inf, 0.0], [nan, inf, -inf, 0.0, -0.0, 89.0, -105.0]),
         ("s_sigmoid", [nan, 1.0, 0.0, 0.5, 0.5], [nan, inf, -inf, 0.0, -0.0]),

@@ -7,7 +7,7 @@
 
 enum {
     LANES = 16,        /* partial sums and maxima: two vectors of the widest instruction set */
-    CHUNK = 256,       /* elements between two additions to the partial sums; a multiple of LANES */
+    CHUNK = 512,       /* elements between two additions to the partial sums; a multiple of LANES */
     ENTMAX_STEPS = 200, /* more than bisection alone takes */
     SIDE_BY_SIDE = 64, /* rows that softmax and its kin take at once: four cache lines of float */
     KEPT = 8192,       /* numbers of double that they keep on the stack */

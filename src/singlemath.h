@@ -802,16 +802,15 @@ V_INLINE float s_erf(float x)
 /* ---- Rows -------------------------------------------------------------------------------------------------------- */
 
 /* exp(x) in units of 2^(nearest - scale), and 0 where x is below `least`, nearest ln 2 + 0.693 (-126 - scale) or more.
- * The low part is at most half a unit of the high one, for sums of many.
- * Max error: 2^-26 of it, not counting underflow.  Range: |x| <= 700, x <= (nearest + 0.5) ln 2, or below `least`,
+ * The low part is up to 0.1 of the high one.
+ * Max error: 2^-25 of it, not counting underflow.  Range: |x| <= 700, x <= (nearest + 0.5) ln 2, or below `least`,
  * 0 <= scale <= 126, `nearest` whole.  NaN stays. */
 V_INLINE s_pair s_exp_near(float x, float nearest, float least, int scale)
 {
-    const int far = x < least;
-    const s_reduced a = s_reduce_for_expm1(v_where(far, least, x), 0);
-    const s_pair whole = s_sum(1, a.high), sum = s_sum(whole.high, whole.low + a.rest);
-    const float power = v_where(far, 0, s_power_of_two(a.n_rounding - nearest, scale));
-    return (s_pair){power * sum.high, power * sum.low};
+    const s_reduced a = s_reduce(x, 0);
+    const s_pair whole = s_sum(1, a.high);
+    const float power = s_power_of_two(a.n_rounding - nearest, scale);
+    return (s_pair){v_where(x < least, 0, power * whole.high), v_where(x < least, 0, power * (whole.low + a.rest))};
 }
 
 #endif

@@ -55,11 +55,15 @@
     }
 
 /* What is known of the row that a number belongs to. */
-#define OF_ROW(array) ((array)[beside ? at + l : i])
+#define OF_ROW(array) ((array) + (beside ? at : i))[beside ? l : 0]
 #define EACH_ROW(...)                                                                                            \
-    VECTORIZE for (int r = 0; r < s.rows; r++)                                                                   \
-    {                                                                                                            \
-        __VA_ARGS__                                                                                              \
+    if (beside) {                                                                                                \
+        for (int block = 0; block < s.rows; block += LANES)                                                      \
+            VECTORIZE for (int r = block; r < block + LANES; r++) { __VA_ARGS__ }                                \
+    } else {                                                                                                     \
+        for (int r = 0; r < s.rows; r++) {                                                                       \
+            __VA_ARGS__                                                                                          \
+        }                                                                                                        \
     }
 
 #define HALVES(HALVE) HALVE(8) HALVE(4) HALVE(2) HALVE(1)
@@ -101,14 +105,14 @@ V_INLINE void NAME(maxima)(const T *x, ptrdiff_t x_step, row_shape s, T *maximum
 
 typedef struct {
     double sum[LANES * SIDE_BY_SIDE];
-    R lost[LOSES ? LANES * SIDE_BY_SIDE : 1];
     double total[SIDE_BY_SIDE];
+    R lost[LOSES ? LANES * SIDE_BY_SIDE : 1];
 } NAME(sums);
 
 /* Adds a number, and the low part of a pair to what is lost. */
-#define ADD(sum, lost, high, low)                                                                                \
+#define ADD(sum, lost, number, low)                                                                              \
     {                                                                                                            \
-        const double before = (sum), term = (high), after = before + term, used = after - before;                \
+        const double before = (sum), term = (number), after = before + term, used = after - before;              \
         if (IS_SINGLE)                                                                                           \
             (lost) += (low);                                                                                     \
         else if (IS_DOUBLE)                                                                                      \
@@ -116,19 +120,27 @@ typedef struct {
         (sum) = after;                                                                                           \
     }
 
+/* An exponential as ADD takes it. */
+#if defined(SINGLE)
+#define TO_ADD(a, b) s_sum(a, b).high, s_sum(a, b).low
+#else
+#define TO_ADD(a, b) a, 0
+#endif
+
 /* Adds what the numbers of a piece make; the sums of one row are copied lest they leave their registers. */
-#define ADD_PIECE(sums, high, low)                                                                               \
+#define ADD_PIECE(sums, ...)                                                                                     \
     if (beside) {                                                                                                \
         double *const sum = (sums).sum + i % LANES * SIDE_BY_SIDE;                                               \
         MAYBE_UNUSED R *const lost = (sums).lost + i % LANES * SIDE_BY_SIDE * LOSES;                             \
-        NUMBERS(ADD(sum[at + l], lost[(at + l) * LOSES], high, low))                                             \
+        NUMBERS(ADD_THESE(sum[at + l], lost[(at + l) * LOSES], __VA_ARGS__))                                     \
     } else {                                                                                                     \
         double sum[LANES];                                                                                       \
         MAYBE_UNUSED R lost[LANES];                                                                              \
         LANES_OF(sum[l] = (sums).sum[i * LANES + l]; lost[l] = (sums).lost[(i * LANES + l) * LOSES];)            \
-        NUMBERS(ADD(sum[l], lost[l], high, low))                                                                 \
+        NUMBERS(ADD_THESE(sum[l], lost[l], __VA_ARGS__))                                                         \
         LANES_OF((sums).sum[i * LANES + l] = sum[l]; (sums).lost[(i * LANES + l) * LOSES] = lost[l];)            \
     }
+#define ADD_THESE(sum, lost, ...) ADD(sum, lost, __VA_ARGS__)
 
 V_INLINE void NAME(start_sums)(NAME(sums) *sums, row_shape s, const int beside)
 {
@@ -164,12 +176,12 @@ V_INLINE void NAME(add_up)(NAME(sums) *sums, row_shape s, const int beside)
 /* What the exponentials of the rows are relative to: their maxima, or of PLAIN float the powers of two that are nearest to
  * the exponentials of these; in units that keep the smallest of interest normal. */
 typedef struct {
-    int kind;
     T maximum[SIDE_BY_SIDE];
     T nearest[SIDE_BY_SIDE];     /* the exponent of that power */
     T least[SIDE_BY_SIDE];       /* below which not even a sum of exponentials shows */
     double origin[SIDE_BY_SIDE]; /* maximum, but 0 for -inf */
     scaling inverse;             /* of the temperature */
+    int kind;
 } NAME(reference);
 
 enum { NAME(unit) = IS_SINGLE ? 64 : IS_DOUBLE ? 128 : 126 };
@@ -288,7 +300,8 @@ typedef struct {
 } NAME(shares);
 
 /* A row without a finite maximum, and without a sink, has no softmax: inf - inf makes it NaN. */
-V_INLINE void NAME(share)(const NAME(reference) *e, const double *total, row_shape s, const T *params, NAME(shares) *result)
+V_INLINE void NAME(share)(const NAME(reference) *e, const double *total, row_shape s, const T *params,
+                          NAME(shares) *result, const int beside)
 {
     if (e->kind != WITH_TEMPERATURE) {
         EACH_ROW(result->factor[r] = 1 / total[r]; result->share[r] = 0;)
@@ -322,9 +335,9 @@ GROUP(softmax_forward)
     EACH_PIECE(float *const high = is_kept ? PIECE_OF(y) : piece_high;
                float *const low = is_kept ? kept_low + i * s.size + start : piece_low;
                NAME(exponentials)(PIECE_OF(x), e, high, low, i, count, beside);
-               ADD_PIECE(sums, NUMBER(high, 0), NUMBER(low, 0)))
+               ADD_PIECE(sums, TO_ADD(NUMBER(high, 0), NUMBER(low, 0))))
     NAME(add_up)(&sums, s, beside);
-    NAME(share)(e, sums.total, s, params, &shares);
+    NAME(share)(e, sums.total, s, params, &shares, beside);
     EACH_ROW(const double quotient = shares.factor[r] * 0x1p64; factor[r] = (float)quotient;
              factor_low[r] = (float)(quotient - factor[r]);)
     EACH_PIECE(float *const piece = PIECE_OF(y); const float *const high = is_kept ? piece : piece_high;
@@ -353,7 +366,7 @@ GROUP(softmax_forward)
                NAME(exponentials)(PIECE_OF(x), e, high, NULL, i, count, beside);
                ADD_PIECE(sums, NUMBER(high, 0), 0))
     NAME(add_up)(&sums, s, beside);
-    NAME(share)(e, sums.total, s, params, &shares);
+    NAME(share)(e, sums.total, s, params, &shares, beside);
     EACH_PIECE(T *const piece = PIECE_OF(y);
                const R *const high = IS_DOUBLE ? (R *)piece : is_kept ? kept + i * s.size + start : piece_high;
                if (!is_kept)
@@ -377,7 +390,7 @@ GROUP(softmax_forward)
                ADD_PIECE(products, NUMBER(high, 0) * NUMBER(gradient, 0), 0))                                    \
     NAME(add_up)(&sums, s, beside);                                                                              \
     NAME(add_up)(&products, s, beside);                                                                          \
-    NAME(share)(e, sums.total, s, params, &shares);                                                              \
+    NAME(share)(e, sums.total, s, params, &shares, beside);                                                              \
     EACH_ROW(mean[r] = products.total[r] * shares.factor[r];)
 
 /* p (grad - Σ grad p) / t */
@@ -456,7 +469,7 @@ V_INLINE int NAME(find_others)(const T *x, ptrdiff_t x_step, row_shape s, int ro
     EACH_PIECE(const T *const piece = PIECE_OF(x);
                R *const high = is_kept ? kept + i * s.size + start : piece_high; const R *const low = (R *)piece_low;
                NAME(exponentials)(piece, e, high, (R *)piece_low, i, count, beside);
-               ADD_PIECE(below, v_where(TIE, 0, NUMBER(high, 0)), v_where(TIE, 0, NUMBER(low, 0)))
+               ADD_PIECE(below, TO_ADD(v_where(TIE, 0, NUMBER(high, 0)), v_where(TIE, 0, NUMBER(low, 0))))
                if (beside) {
                    NUMBERS(ties[at + l] += TIE;)
                } else {
@@ -675,7 +688,9 @@ EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 #undef HALVES
 #undef LOSES
 #undef ADD
+#undef TO_ADD
 #undef ADD_PIECE
+#undef ADD_THESE
 #undef GROUP
 #undef ARRAY
 #undef ARRAYS_2

@@ -9,7 +9,7 @@ enum {
     LANES = 16,        /* partial sums and maxima: two vectors of the widest instruction set */
     CHUNK = 512,       /* elements between two additions to the partial sums; a multiple of LANES */
     ENTMAX_STEPS = 200, /* more than bisection alone takes */
-    SIDE_BY_SIDE = 64, /* rows that softmax and its kin take at once: four cache lines of float */
+    SIDE_BY_SIDE = 512, /* bytes of an element of each of the rows that softmax and its kin take at once: eight cache lines */
     KEPT = 8192,       /* numbers of double that they keep on the stack */
     ROWS_CACHED = 2048, /* elements of rows one behind the other that they take at once */
     SHORT_LINE = 24,   /* elements of a row up to which several are laid beside each other */
@@ -38,16 +38,6 @@ V_INLINE row_shape row_shape_of(ptrdiff_t n, int rows, int beside)
 V_INLINE ptrdiff_t rows_at_once(ptrdiff_t n)
 {
     return n > ROWS_CACHED / 2 ? 1 : n <= ROWS_CACHED / LANES ? LANES : ROWS_CACHED / n;
-}
-
-/* How many rows beside each other to take at once: so many that what is kept of them is no more than there is room for,
- * or else as many as can be. */
-V_INLINE int side_by_side(ptrdiff_t bytes)
-{
-    for (int rows = SIDE_BY_SIDE; rows >= LANES; rows /= 2)
-        if (rows * bytes <= (ptrdiff_t)(KEPT * sizeof(double)))
-            return rows;
-    return SIDE_BY_SIDE;
 }
 
 /* Whether the elements of a row lie apart. */

@@ -15,6 +15,7 @@
 #define NAME(function) PASTE(PASTE(function, _), F)
 #define IS_SINGLE (sizeof(R) == sizeof(float))
 #define IS_DOUBLE (sizeof(T) == sizeof(double))
+#define MOST (SIDE_BY_SIDE / (int)sizeof(T)) /* rows of a group */
 
 /* ---- Lines ------------------------------------------------------------------------------------------------------- */
 
@@ -104,9 +105,9 @@ V_INLINE void NAME(maxima)(const T *x, ptrdiff_t x_step, row_shape s, T *maximum
 #define LOSES (IS_SINGLE || IS_DOUBLE)
 
 typedef struct {
-    double sum[LANES * SIDE_BY_SIDE];
-    double total[SIDE_BY_SIDE];
-    R lost[LOSES ? LANES * SIDE_BY_SIDE : 1];
+    double sum[LANES * MOST];
+    double total[MOST];
+    R lost[LOSES ? LANES * MOST : 1];
 } NAME(sums);
 
 /* Adds a number, and the low part of a pair to what is lost. */
@@ -130,8 +131,8 @@ typedef struct {
 /* Adds what the numbers of a piece make; the sums of one row are copied lest they leave their registers. */
 #define ADD_PIECE(sums, ...)                                                                                     \
     if (beside) {                                                                                                \
-        double *const sum = (sums).sum + i % LANES * SIDE_BY_SIDE;                                               \
-        MAYBE_UNUSED R *const lost = (sums).lost + i % LANES * SIDE_BY_SIDE * LOSES;                             \
+        double *const sum = (sums).sum + i % LANES * MOST;                                               \
+        MAYBE_UNUSED R *const lost = (sums).lost + i % LANES * MOST * LOSES;                             \
         NUMBERS(ADD_THESE(sum[at + l], lost[(at + l) * LOSES], __VA_ARGS__))                                     \
     } else {                                                                                                     \
         double sum[LANES];                                                                                       \
@@ -145,7 +146,7 @@ typedef struct {
 V_INLINE void NAME(start_sums)(NAME(sums) *sums, row_shape s, const int beside)
 {
     for (int lane = 0; lane < LANES; lane++) {
-        const int to = beside ? lane * SIDE_BY_SIDE : lane * s.rows;
+        const int to = beside ? lane * MOST : lane * s.rows;
         EACH_ROW(sums->sum[to + r] = 0; sums->lost[(to + r) * LOSES] = 0;)
     }
 }
@@ -160,7 +161,7 @@ V_INLINE void NAME(add_up)(NAME(sums) *sums, row_shape s, const int beside)
 #define HALVE(half)                                                                                              \
     if (beside)                                                                                                  \
         for (int lane = 0; lane < half; lane++)                                                                  \
-            EACH_ROW(ADD_TO(lane * SIDE_BY_SIDE + r, (lane + half) * SIDE_BY_SIDE + r))                          \
+            EACH_ROW(ADD_TO(lane * MOST + r, (lane + half) * MOST + r))                          \
     else                                                                                                         \
         for (ptrdiff_t i = 0; i < s.rows; i++)                                                                   \
             VECTORIZE for (int l = 0; l < half; l++) { ADD_TO(i * LANES + l, i * LANES + l + half) }
@@ -176,10 +177,10 @@ V_INLINE void NAME(add_up)(NAME(sums) *sums, row_shape s, const int beside)
 /* What the exponentials of the rows are relative to: their maxima, or of PLAIN float the powers of two that are nearest to
  * the exponentials of these; in units that keep the smallest of interest normal. */
 typedef struct {
-    T maximum[SIDE_BY_SIDE];
-    T nearest[SIDE_BY_SIDE];     /* the exponent of that power */
-    T least[SIDE_BY_SIDE];       /* below which not even a sum of exponentials shows */
-    double origin[SIDE_BY_SIDE]; /* maximum, but 0 for -inf */
+    T maximum[MOST];
+    T nearest[MOST];     /* the exponent of that power */
+    T least[MOST];       /* below which not even a sum of exponentials shows */
+    double origin[MOST]; /* maximum, but 0 for -inf */
     scaling inverse;             /* of the temperature */
     int kind;
 } NAME(reference);
@@ -295,8 +296,8 @@ V_INLINE int NAME(refer_to)(const T *x, ptrdiff_t x_step, row_shape s, int rows,
 }
 
 typedef struct {
-    double factor[SIDE_BY_SIDE]; /* a probability is its exponential times the factor */
-    double share[SIDE_BY_SIDE];  /* of the sink */
+    double factor[MOST]; /* a probability is its exponential times the factor */
+    double share[MOST];  /* of the sink */
 } NAME(shares);
 
 /* A row without a finite maximum, and without a sink, has no softmax: inf - inf makes it NaN. */
@@ -328,7 +329,7 @@ GROUP(softmax_forward)
     NAME(reference) reference, *const e = &reference;
     NAME(sums) sums;
     NAME(shares) shares;
-    float factor[SIDE_BY_SIDE], factor_low[SIDE_BY_SIDE];
+    float factor[MOST], factor_low[MOST];
     if (!NAME(refer_to)(x, x_step, s, rows, params, e, beside))
         return 0;
     NAME(start_sums)(&sums, s, beside);
@@ -380,7 +381,7 @@ GROUP(softmax_forward)
     NAME(reference) reference, *const e = &reference;                                                            \
     NAME(sums) sums, products;                                                                                   \
     NAME(shares) shares;                                                                                         \
-    double mean[SIDE_BY_SIDE]; /* Σ grad p */                                                                    \
+    double mean[MOST]; /* Σ grad p */                                                                    \
     if (!NAME(refer_to)(x, x_step, s, rows, params, e, beside))                                                  \
         return 0;                                                                                                \
     NAME(start_sums)(&sums, s, beside);                                                                          \
@@ -459,7 +460,7 @@ V_INLINE int NAME(find_others)(const T *x, ptrdiff_t x_step, row_shape s, int ro
     R piece_high[CHUNK];
     float piece_low[CHUNK];
     NAME(sums) below;
-    NAME(count) ties[SIDE_BY_SIDE];
+    NAME(count) ties[MOST];
     if (!NAME(refer)(x, x_step, s, rows, kind, e, beside))
         return 0;
     NAME(start_sums)(&below, s, beside);
@@ -486,7 +487,7 @@ V_INLINE int NAME(find_others)(const T *x, ptrdiff_t x_step, row_shape s, int ro
 
 #define OTHERS(kept, is_kept, kind)                                                                              \
     NAME(reference) reference, *const e = &reference;                                                            \
-    double others[SIDE_BY_SIDE];                                                                                 \
+    double others[MOST];                                                                                 \
     if (!NAME(find_others)(x, x_step, s, rows, kept, is_kept, e, others, kind, beside))                          \
         return 0;
 
@@ -497,7 +498,7 @@ GROUP(log_softmax_forward)
 {
     ARRAYS_2
     OTHERS(NULL, 0, PLAIN)
-    double maximum[SIDE_BY_SIDE], logarithm[SIDE_BY_SIDE];
+    double maximum[MOST], logarithm[MOST];
     EACH_ROW(maximum[r] = e->maximum[r]; logarithm[r] = v_log1p(others[r]) + UNLESS_INFINITE(r);)
     EACH_PIECE(const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
                NUMBERS(WRITE(piece, (T)((NUMBER(number, 0) - OF_ROW(maximum)) - OF_ROW(logarithm)))))
@@ -523,7 +524,7 @@ V_INLINE float NAME(less_share)(float grad, float y, float sum, float sum_low)
 GROUP(log_softmax_backward_from_output)
 {
     ARRAYS_3
-    float sum[SIDE_BY_SIDE], sum_low[SIDE_BY_SIDE], maximum[SIDE_BY_SIDE];
+    float sum[MOST], sum_low[MOST], maximum[MOST];
     NAME(maxima)(x, x_step, s, maximum, beside);
     SUM_GRADIENTS
     int usual = 1; /* of logarithms and sums that float holds */
@@ -558,7 +559,7 @@ GROUP(log_softmax_backward)
     ROOM
     OTHERS(kept, is_kept, PLAIN)
     SUM_GRADIENTS
-    double factor[SIDE_BY_SIDE];
+    double factor[MOST];
     EACH_ROW(factor[r] = gradients.total[r] / (1 + others[r] + UNLESS_INFINITE(r)) *
                          NAME(unit_of)(e, e->nearest[r], e->maximum[r]);)
     EACH_PIECE(KEPT_EXPONENTIALS const T *const gradient = PIECE_OF(grad); T *const piece = PIECE_OF(y);
@@ -571,7 +572,7 @@ GROUP(logsumexp_forward)
 {
     ARRAYS_2
     OTHERS(NULL, 0, IN_DOUBLE)
-    double sum[SIDE_BY_SIDE];
+    double sum[MOST];
     EACH_ROW(sum[r] = e->maximum[r] + v_log1p(others[r]);)
     for (int r = 0; r < rows; r++)
         y[r] = (T)sum[r];
@@ -583,7 +584,7 @@ GROUP(logsumexp_backward)
     ARRAYS_3
     ROOM
     OTHERS(kept, is_kept, PLAIN)
-    double factor[SIDE_BY_SIDE], gradient[SIDE_BY_SIDE] = {0};
+    double factor[MOST], gradient[MOST] = {0};
     for (int r = 0; r < rows; r++)
         gradient[r] = grad[r];
     EACH_ROW(factor[r] = NAME(unit_of)(e, e->nearest[r], e->maximum[r]) / (1 + others[r] + UNLESS_INFINITE(r));)
@@ -597,7 +598,7 @@ GROUP(logmeanexp_forward)
 {
     ARRAYS_2
     OTHERS(NULL, 0, IN_DOUBLE)
-    double mean[SIDE_BY_SIDE];
+    double mean[MOST];
     EACH_ROW(const double sum = 1 + others[r];
              const double logarithm = v_where(2 * sum > n, v_log1p((others[r] + (1 - (double)n)) / n), v_log(sum / n));
              mean[r] = e->maximum[r] + logarithm;)
@@ -617,7 +618,7 @@ GROUP(logmeanexp_forward)
     {                                                                                                            \
         const int beside = are_beside(arrays, arguments);                                                        \
         const int short_rows = !beside && n <= SHORT_LINE && rows >= FEW_LINES;                                  \
-        const ptrdiff_t most = beside ? side_by_side(n * sizeof(T)) : short_rows ? LANES : rows_at_once(n);      \
+        const ptrdiff_t most = beside ? MOST : short_rows ? LANES : rows_at_once(n);      \
         for (ptrdiff_t first = 0; first < rows; first += most) {                                                 \
             const int group = (int)(rows - first < most ? rows - first : most);                                  \
             T laid[arguments][SHORT_LINE * LANES];                                                               \
@@ -677,6 +678,7 @@ EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 #undef NAME
 #undef IS_SINGLE
 #undef IS_DOUBLE
+#undef MOST
 #undef EACH_PIECE
 #undef NUMBERS
 #undef LANES_OF

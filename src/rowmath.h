@@ -40,6 +40,17 @@ V_INLINE ptrdiff_t rows_at_once(ptrdiff_t n)
     return n > ROWS_CACHED / 2 ? 1 : n <= ROWS_CACHED / LANES ? LANES : ROWS_CACHED / n;
 }
 
+/* Asks for memory that the next group of rows will read, so that it arrives while this one is computed. */
+V_INLINE void ask_for(const void *start, ptrdiff_t bytes)
+{
+#if defined(__GNUC__)
+    for (ptrdiff_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const char *)start + i);
+#else
+    (void)start, (void)bytes;
+#endif
+}
+
 /* Whether the elements of a row lie apart. */
 V_INLINE int are_beside(const pyactx_row_array *arrays, int count)
 {

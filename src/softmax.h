@@ -47,6 +47,9 @@
     }
 
 #define PIECE_OF(array) ((array) + i * array##_step + start)
+#define NEXT_GROUP(array)                                                                                        \
+    if (!beside)                                                                                                 \
+        ask_for(PIECE_OF(array) + s.rows * array##_step, count * sizeof(T));
 #define NUMBER(piece, fill) (l < width ? (piece)[at + l] : (fill))
 #define WRITE(piece, number)                                                                                     \
     {                                                                                                            \
@@ -335,7 +338,7 @@ GROUP(softmax_forward)
     NAME(start_sums)(&sums, s, beside);
     EACH_PIECE(float *const high = is_kept ? PIECE_OF(y) : piece_high;
                float *const low = is_kept ? kept_low + i * s.size + start : piece_low;
-               NAME(exponentials)(PIECE_OF(x), e, high, low, i, count, beside);
+               NEXT_GROUP(x) NEXT_GROUP(y) NAME(exponentials)(PIECE_OF(x), e, high, low, i, count, beside);
                ADD_PIECE(sums, TO_ADD(NUMBER(high, 0), NUMBER(low, 0))))
     NAME(add_up)(&sums, s, beside);
     NAME(share)(e, sums.total, s, params, &shares, beside);
@@ -364,7 +367,7 @@ GROUP(softmax_forward)
         return 0;
     NAME(start_sums)(&sums, s, beside);
     EACH_PIECE(R *const high = IS_DOUBLE ? (R *)PIECE_OF(y) : is_kept ? kept + i * s.size + start : piece_high;
-               NAME(exponentials)(PIECE_OF(x), e, high, NULL, i, count, beside);
+               NEXT_GROUP(x) NEXT_GROUP(y) NAME(exponentials)(PIECE_OF(x), e, high, NULL, i, count, beside);
                ADD_PIECE(sums, NUMBER(high, 0), 0))
     NAME(add_up)(&sums, s, beside);
     NAME(share)(e, sums.total, s, params, &shares, beside);
@@ -386,7 +389,7 @@ GROUP(softmax_forward)
         return 0;                                                                                                \
     NAME(start_sums)(&sums, s, beside);                                                                          \
     NAME(start_sums)(&products, s, beside);                                                                      \
-    EACH_PIECE(EXPONENTIALS const T *const gradient = PIECE_OF(grad);                                            \
+    EACH_PIECE(NEXT_GROUP(x) NEXT_GROUP(grad) NEXT_GROUP(y) EXPONENTIALS const T *const gradient = PIECE_OF(grad);                                            \
                ADD_PIECE(sums, NUMBER(high, 0), 0)                                                               \
                ADD_PIECE(products, NUMBER(high, 0) * NUMBER(gradient, 0), 0))                                    \
     NAME(add_up)(&sums, s, beside);                                                                              \
@@ -415,7 +418,8 @@ GROUP(softmax_backward_from_output)
     EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x);
                ADD_PIECE(products, (double)NUMBER(gradient, 0) * NUMBER(share, 0), 0))
     NAME(add_up)(&products, s, beside);
-    EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x); T *const piece = PIECE_OF(y);
+    EACH_PIECE(if (n <= KEPT) { NEXT_GROUP(grad) NEXT_GROUP(x) NEXT_GROUP(y) }
+               const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x); T *const piece = PIECE_OF(y);
                NUMBERS(WRITE(piece, (T)(NUMBER(share, 0) * (NUMBER(gradient, 0) - OF_ROW(products.total)) * scale))))
     return 1;
 }
@@ -468,8 +472,9 @@ V_INLINE int NAME(find_others)(const T *x, ptrdiff_t x_step, row_shape s, int ro
         ties[r] = 0;
 #define TIE (NUMBER(piece, (T)NAN) == OF_ROW(e->maximum))
     EACH_PIECE(const T *const piece = PIECE_OF(x);
-               R *const high = is_kept ? kept + i * s.size + start : piece_high; const R *const low = (R *)piece_low;
-               NAME(exponentials)(piece, e, high, (R *)piece_low, i, count, beside);
+               R *const high = is_kept ? kept + i * s.size + start : piece_high;
+               MAYBE_UNUSED const R *const low = (R *)piece_low;
+               NEXT_GROUP(x) NAME(exponentials)(piece, e, high, (R *)piece_low, i, count, beside);
                ADD_PIECE(below, TO_ADD(v_where(TIE, 0, NUMBER(high, 0)), v_where(TIE, 0, NUMBER(low, 0))))
                if (beside) {
                    NUMBERS(ties[at + l] += TIE;)
@@ -535,7 +540,8 @@ GROUP(log_softmax_backward_from_output)
     if (!usual)
         return 0;
     EACH_ROW(sum[r] = (float)gradients.total[r]; sum_low[r] = (float)(gradients.total[r] - sum[r]);)
-    EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
+    EACH_PIECE(if (n <= KEPT) { NEXT_GROUP(grad) NEXT_GROUP(x) }
+               const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
                NUMBERS(WRITE(piece, NAME(less_share)(NUMBER(gradient, 0), NUMBER(number, 0), OF_ROW(sum),
                                                      OF_ROW(sum_low)))))
     return 1;
@@ -547,7 +553,8 @@ GROUP(log_softmax_backward_from_output)
 {
     ARRAYS_3
     SUM_GRADIENTS
-    EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
+    EACH_PIECE(if (n <= KEPT) { NEXT_GROUP(grad) NEXT_GROUP(x) }
+               const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
                NUMBERS(WRITE(piece, (T)(NUMBER(gradient, 0) - v_exp(NUMBER(number, 0)) * OF_ROW(gradients.total)))))
     return 1;
 }
@@ -562,7 +569,7 @@ GROUP(log_softmax_backward)
     double factor[MOST];
     EACH_ROW(factor[r] = gradients.total[r] / (1 + others[r] + UNLESS_INFINITE(r)) *
                          NAME(unit_of)(e, e->nearest[r], e->maximum[r]);)
-    EACH_PIECE(KEPT_EXPONENTIALS const T *const gradient = PIECE_OF(grad); T *const piece = PIECE_OF(y);
+    EACH_PIECE(NEXT_GROUP(grad) KEPT_EXPONENTIALS const T *const gradient = PIECE_OF(grad); T *const piece = PIECE_OF(y);
                NUMBERS(WRITE(piece, (T)(NUMBER(gradient, 0) - NUMBER(high, 0) * OF_ROW(factor)))))
     return 1;
 }
@@ -683,6 +690,7 @@ EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 #undef NUMBERS
 #undef LANES_OF
 #undef PIECE_OF
+#undef NEXT_GROUP
 #undef NUMBER
 #undef WRITE
 #undef OF_ROW

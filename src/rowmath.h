@@ -9,7 +9,7 @@ enum {
     LANES = 16,        /* partial sums and maxima: two vectors of the widest instruction set */
     CHUNK = 512,       /* elements between two additions to the partial sums; a multiple of LANES */
     ENTMAX_STEPS = 200, /* more than bisection alone takes */
-    SIDE_BY_SIDE = 512, /* bytes of an element of each of the rows that softmax and its kin take at once: eight cache lines */
+    SIDE_BY_SIDE = 512, /* bytes of an element each of the rows that softmax and its kin take at once: eight cache lines */
     KEPT = 8192,       /* numbers of double that they keep on the stack */
     ROWS_CACHED = 2048, /* elements of rows one behind the other that they take at once */
     SHORT_LINE = 24,   /* elements of a row up to which several are laid beside each other */
@@ -33,8 +33,8 @@ V_INLINE row_shape row_shape_of(ptrdiff_t n, int rows, int beside)
     return (row_shape){beside ? n : rows, numbers, size, beside ? (int)size : rows};
 }
 
-/* How many rows of which one is behind the other to take at once, lest each step wait for the one before: no more than fit
- * into the nearest cache. */
+/* How many rows of which one is behind the other to take at once, lest each step wait for the one before: no more than
+ * fit into the nearest cache. */
 V_INLINE ptrdiff_t rows_at_once(ptrdiff_t n)
 {
     return n > ROWS_CACHED / 2 ? 1 : n <= ROWS_CACHED / LANES ? LANES : ROWS_CACHED / n;

@@ -1,15 +1,15 @@
 /* softmax and its kin: kernels over rows with one exponential for each element.
  *
- * A kernel takes a group of rows and goes through lines of numbers that are neighbours in memory, LANES at a time: a line
- * is a row, or it is an element of each row, where the elements of a row lie apart and rows lie beside each other.
- * `beside` is which, a constant wherever these functions are expanded.
+ * A kernel takes a group of rows and goes through lines of numbers that are neighbours in memory, LANES at a time: a
+ * line is a row, or it is an element of each row, where the elements of a row lie apart and rows lie beside each
+ * other.  `beside` is which, a constant wherever these functions are expanded.
  *
  * Element j of a row goes to partial sum j % LANES, and these are added in halves: the bits do not depend on how a row
- * lies.  Exponentials are kept for the last pass where there is room, in the output or on the stack, and else computed anew
- * in it: kernels do not allocate, and the output may be an input.
+ * lies.  Exponentials are kept for the last pass where there is room, in the output or on the stack, and else computed
+ * anew in it: kernels do not allocate, and the output may be an input.
  *
- * Include once for each element type T and type R of the exponentials; F ends the names.  Of float in float (SINGLE) they
- * are pairs of numbers.  Sums are in double.
+ * Include once for each element type T and type R of the exponentials; F ends the names.  Of float in float (SINGLE)
+ * they are pairs of numbers.  Sums are in double.
  */
 
 #define NAME(function) PASTE(PASTE(function, _), F)
@@ -47,9 +47,11 @@
     }
 
 #define PIECE_OF(array) ((array) + i * array##_step + start)
-#define NEXT_GROUP(array)                                                                                        \
+/* Asks for what is so much further on in an array, or at the same place in the next group of rows. */
+#define AHEAD(array, distance)                                                                                   \
     if (!beside)                                                                                                 \
-        ask_for(PIECE_OF(array) + s.rows * array##_step, count * sizeof(T));
+        ask_for(PIECE_OF(array) + (distance), count * sizeof(T));
+#define NEXT_GROUP(array) AHEAD(array, s.rows * array##_step)
 #define NUMBER(piece, fill) (l < width ? (piece)[at + l] : (fill))
 #define WRITE(piece, number)                                                                                     \
     {                                                                                                            \
@@ -134,8 +136,8 @@ typedef struct {
 /* Adds what the numbers of a piece make; the sums of one row are copied lest they leave their registers. */
 #define ADD_PIECE(sums, ...)                                                                                     \
     if (beside) {                                                                                                \
-        double *const sum = (sums).sum + i % LANES * MOST;                                               \
-        MAYBE_UNUSED R *const lost = (sums).lost + i % LANES * MOST * LOSES;                             \
+        double *const sum = (sums).sum + i % LANES * MOST;                                                       \
+        MAYBE_UNUSED R *const lost = (sums).lost + i % LANES * MOST * LOSES;                                     \
         NUMBERS(ADD_THESE(sum[at + l], lost[(at + l) * LOSES], __VA_ARGS__))                                     \
     } else {                                                                                                     \
         double sum[LANES];                                                                                       \
@@ -164,7 +166,7 @@ V_INLINE void NAME(add_up)(NAME(sums) *sums, row_shape s, const int beside)
 #define HALVE(half)                                                                                              \
     if (beside)                                                                                                  \
         for (int lane = 0; lane < half; lane++)                                                                  \
-            EACH_ROW(ADD_TO(lane * MOST + r, (lane + half) * MOST + r))                          \
+            EACH_ROW(ADD_TO(lane * MOST + r, (lane + half) * MOST + r))                                          \
     else                                                                                                         \
         for (ptrdiff_t i = 0; i < s.rows; i++)                                                                   \
             VECTORIZE for (int l = 0; l < half; l++) { ADD_TO(i * LANES + l, i * LANES + l + half) }
@@ -177,8 +179,8 @@ V_INLINE void NAME(add_up)(NAME(sums) *sums, row_shape s, const int beside)
 
 /* ---- Exponentials ------------------------------------------------------------------------------------------------ */
 
-/* What the exponentials of the rows are relative to: their maxima, or of PLAIN float the powers of two that are nearest to
- * the exponentials of these; in units that keep the smallest of interest normal. */
+/* What the exponentials of the rows are relative to: their maxima, or of PLAIN float the powers of two that are nearest
+ * to the exponentials of these; in units that keep the smallest of interest normal. */
 typedef struct {
     T maximum[MOST];
     T nearest[MOST];     /* the exponent of that power */
@@ -190,8 +192,10 @@ typedef struct {
 
 enum { NAME(unit) = IS_SINGLE ? 64 : IS_DOUBLE ? 128 : 126 };
 
-/* Finds the maxima and what goes with them.  Returns 0 where a row needs another kind than others. */
-V_INLINE int NAME(refer)(const T *x, ptrdiff_t x_step, row_shape s, int rows, int kind, NAME(reference) *e, const int beside)
+/* Finds the maxima and what goes with them.  Returns 0 where a row needs another kind than others: next to a power of
+ * two there is room for numbers up to 700, which s_exp_near and its `least` leave to a maximum of 512. */
+V_INLINE int NAME(refer)(const T *x, ptrdiff_t x_step, row_shape s, int rows, int kind, NAME(reference) *e,
+                         const int beside)
 {
     NAME(maxima)(x, x_step, s, e->maximum, beside);
     e->kind = kind;
@@ -287,8 +291,8 @@ V_INLINE double NAME(unit_of)(const NAME(reference) *e, double nearest, double m
 /* ---- softmax: exp(x/t) / (exp(sink) + Σ exp(x/t)), t the temperature --------------------------------------------- */
 
 /* Takes a temperature and a sink, if they are not the defaults, which go without. */
-V_INLINE int NAME(refer_to)(const T *x, ptrdiff_t x_step, row_shape s, int rows, const T *params, NAME(reference) *e,
-                            const int beside)
+V_INLINE int NAME(refer_to)(const T *x, ptrdiff_t x_step, row_shape s, int rows, const T *params,
+                            NAME(reference) *e, const int beside)
 {
     const int general = !IS_SINGLE && (params[0] != 1 || params[1] != -(T)INFINITY);
     if (!NAME(refer)(x, x_step, s, rows, general ? WITH_TEMPERATURE : PLAIN, e, beside))
@@ -384,17 +388,17 @@ GROUP(softmax_forward)
     NAME(reference) reference, *const e = &reference;                                                            \
     NAME(sums) sums, products;                                                                                   \
     NAME(shares) shares;                                                                                         \
-    double mean[MOST]; /* Σ grad p */                                                                    \
+    double mean[MOST]; /* Σ grad p */                                                                            \
     if (!NAME(refer_to)(x, x_step, s, rows, params, e, beside))                                                  \
         return 0;                                                                                                \
     NAME(start_sums)(&sums, s, beside);                                                                          \
     NAME(start_sums)(&products, s, beside);                                                                      \
-    EACH_PIECE(NEXT_GROUP(x) NEXT_GROUP(grad) NEXT_GROUP(y) EXPONENTIALS const T *const gradient = PIECE_OF(grad);                                            \
+    EACH_PIECE(NEXT_GROUP(x) NEXT_GROUP(grad) NEXT_GROUP(y) EXPONENTIALS const T *const gradient = PIECE_OF(grad); \
                ADD_PIECE(sums, NUMBER(high, 0), 0)                                                               \
                ADD_PIECE(products, NUMBER(high, 0) * NUMBER(gradient, 0), 0))                                    \
     NAME(add_up)(&sums, s, beside);                                                                              \
     NAME(add_up)(&products, s, beside);                                                                          \
-    NAME(share)(e, sums.total, s, params, &shares, beside);                                                              \
+    NAME(share)(e, sums.total, s, params, &shares, beside);                                                      \
     EACH_ROW(mean[r] = products.total[r] * shares.factor[r];)
 
 /* p (grad - Σ grad p) / t */
@@ -415,11 +419,14 @@ GROUP(softmax_backward_from_output)
     const double scale = scaling_by_inverse(params[0]).scale;
     NAME(sums) products;
     NAME(start_sums)(&products, s, beside);
-    EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x);
+    const int asks = n <= KEPT; /* longer rows would drive each other out of the cache */
+    EACH_PIECE(if (asks) { AHEAD(grad, 2 * CHUNK) AHEAD(x, 2 * CHUNK) AHEAD(y, 2 * CHUNK) }
+               const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x);
                ADD_PIECE(products, (double)NUMBER(gradient, 0) * NUMBER(share, 0), 0))
     NAME(add_up)(&products, s, beside);
-    EACH_PIECE(if (n <= KEPT) { NEXT_GROUP(grad) NEXT_GROUP(x) NEXT_GROUP(y) }
-               const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x); T *const piece = PIECE_OF(y);
+    EACH_PIECE(if (asks) { NEXT_GROUP(grad) NEXT_GROUP(x) NEXT_GROUP(y) }
+               const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x);
+               T *const piece = PIECE_OF(y);
                NUMBERS(WRITE(piece, (T)(NUMBER(share, 0) * (NUMBER(gradient, 0) - OF_ROW(products.total)) * scale))))
     return 1;
 }
@@ -492,7 +499,7 @@ V_INLINE int NAME(find_others)(const T *x, ptrdiff_t x_step, row_shape s, int ro
 
 #define OTHERS(kept, is_kept, kind)                                                                              \
     NAME(reference) reference, *const e = &reference;                                                            \
-    double others[MOST];                                                                                 \
+    double others[MOST];                                                                                         \
     if (!NAME(find_others)(x, x_step, s, rows, kept, is_kept, e, others, kind, beside))                          \
         return 0;
 
@@ -541,7 +548,8 @@ GROUP(log_softmax_backward_from_output)
         return 0;
     EACH_ROW(sum[r] = (float)gradients.total[r]; sum_low[r] = (float)(gradients.total[r] - sum[r]);)
     EACH_PIECE(if (n <= KEPT) { NEXT_GROUP(grad) NEXT_GROUP(x) }
-               const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
+               const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x);
+               T *const piece = PIECE_OF(y);
                NUMBERS(WRITE(piece, NAME(less_share)(NUMBER(gradient, 0), NUMBER(number, 0), OF_ROW(sum),
                                                      OF_ROW(sum_low)))))
     return 1;
@@ -554,7 +562,8 @@ GROUP(log_softmax_backward_from_output)
     ARRAYS_3
     SUM_GRADIENTS
     EACH_PIECE(if (n <= KEPT) { NEXT_GROUP(grad) NEXT_GROUP(x) }
-               const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x); T *const piece = PIECE_OF(y);
+               const T *const gradient = PIECE_OF(grad); const T *const number = PIECE_OF(x);
+               T *const piece = PIECE_OF(y);
                NUMBERS(WRITE(piece, (T)(NUMBER(gradient, 0) - v_exp(NUMBER(number, 0)) * OF_ROW(gradients.total)))))
     return 1;
 }
@@ -625,7 +634,7 @@ GROUP(logmeanexp_forward)
     {                                                                                                            \
         const int beside = are_beside(arrays, arguments);                                                        \
         const int short_rows = !beside && n <= SHORT_LINE && rows >= FEW_LINES;                                  \
-        const ptrdiff_t most = beside ? MOST : short_rows ? LANES : rows_at_once(n);      \
+        const ptrdiff_t most = beside ? MOST : short_rows ? LANES : rows_at_once(n);                             \
         for (ptrdiff_t first = 0; first < rows; first += most) {                                                 \
             const int group = (int)(rows - first < most ? rows - first : most);                                  \
             T laid[arguments][SHORT_LINE * LANES];                                                               \
@@ -690,6 +699,7 @@ EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 #undef NUMBERS
 #undef LANES_OF
 #undef PIECE_OF
+#undef AHEAD
 #undef NEXT_GROUP
 #undef NUMBER
 #undef WRITE

@@ -47,11 +47,10 @@
     }
 
 #define PIECE_OF(array) ((array) + i * array##_step + start)
-/* Asks for what is so much further on in an array, or at the same place in the next group of rows. */
-#define AHEAD(array, distance)                                                                                   \
+/* Asks for what is at the same place in the next group of rows. */
+#define NEXT_GROUP(array)                                                                                        \
     if (!beside)                                                                                                 \
-        ask_for(PIECE_OF(array) + (distance), count * sizeof(T));
-#define NEXT_GROUP(array) AHEAD(array, s.rows * array##_step)
+        ask_for(PIECE_OF(array) + s.rows * array##_step, count * sizeof(T));
 #define NUMBER(piece, fill) (l < width ? (piece)[at + l] : (fill))
 #define WRITE(piece, number)                                                                                     \
     {                                                                                                            \
@@ -419,12 +418,10 @@ GROUP(softmax_backward_from_output)
     const double scale = scaling_by_inverse(params[0]).scale;
     NAME(sums) products;
     NAME(start_sums)(&products, s, beside);
-    const int asks = n <= KEPT; /* longer rows would drive each other out of the cache */
-    EACH_PIECE(if (asks) { AHEAD(grad, 2 * CHUNK) AHEAD(x, 2 * CHUNK) AHEAD(y, 2 * CHUNK) }
-               const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x);
+    EACH_PIECE(const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x);
                ADD_PIECE(products, (double)NUMBER(gradient, 0) * NUMBER(share, 0), 0))
     NAME(add_up)(&products, s, beside);
-    EACH_PIECE(if (asks) { NEXT_GROUP(grad) NEXT_GROUP(x) NEXT_GROUP(y) }
+    EACH_PIECE(if (n <= KEPT) { NEXT_GROUP(grad) NEXT_GROUP(x) }
                const T *const gradient = PIECE_OF(grad); const T *const share = PIECE_OF(x);
                T *const piece = PIECE_OF(y);
                NUMBERS(WRITE(piece, (T)(NUMBER(share, 0) * (NUMBER(gradient, 0) - OF_ROW(products.total)) * scale))))
@@ -699,7 +696,6 @@ EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 #undef NUMBERS
 #undef LANES_OF
 #undef PIECE_OF
-#undef AHEAD
 #undef NEXT_GROUP
 #undef NUMBER
 #undef WRITE

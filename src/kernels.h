@@ -214,7 +214,7 @@ static void wide(enum shape shape, any_function function, const float *const *in
 #if defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
 typedef uint8_t narrow_float;
 typedef uint16_t narrow_double;
-enum { SHORT_CHAIN = 1 }; /* the cost of an element up to which it does not pay */
+#define SHORT_CHAIN 1 /* the cost of an element up to which it does not pay */
 #define FOUR_VECTORS(type, ...)                                                                                  \
     enum { together = 64 / sizeof(narrow_##type) };                                                              \
     for (; cost > SHORT_CHAIN && start + together <= n; start += together) {                                     \
@@ -425,18 +425,19 @@ enum { SHORT_CHAIN = 1 }; /* the cost of an element up to which it does not pay 
 #undef R
 #undef F
 
-/* Which of them takes rows that have neither temperature nor sink. */
+/* Which of them takes rows of float that have neither temperature nor sink. */
 #ifdef V_FUSED
-#define LIGHT(function) function##_default_single
+#define SINGLE_OR(function, other) function##_default_single
 #else
-#define LIGHT(function) function##_default_f32
+#define SINGLE_OR(function, other) other
 #endif
-#define DEFAULT_softmax_forward_f32 LIGHT(softmax_forward)
-#define DEFAULT_softmax_backward_f32 softmax_backward_default_f32
-#define DEFAULT_softmax_backward_from_output_f32 LIGHT(softmax_backward_from_output)
-#define DEFAULT_log_softmax_forward_f32 LIGHT(log_softmax_forward)
+#define DEFAULT_softmax_forward_f32 SINGLE_OR(softmax_forward, softmax_forward_general_f32)
+#define DEFAULT_softmax_backward_f32 softmax_backward_general_f32
+#define DEFAULT_softmax_backward_from_output_f32 softmax_backward_from_output_general_f32
+#define DEFAULT_log_softmax_forward_f32 SINGLE_OR(log_softmax_forward, log_softmax_forward_default_f32)
 #define DEFAULT_log_softmax_backward_f32 log_softmax_backward_default_f32
-#define DEFAULT_log_softmax_backward_from_output_f32 LIGHT(log_softmax_backward_from_output)
+#define DEFAULT_log_softmax_backward_from_output_f32                                                             \
+    SINGLE_OR(log_softmax_backward_from_output, log_softmax_backward_from_output_default_f32)
 #define DEFAULT_logsumexp_forward_f32 logsumexp_forward_default_f32
 #define DEFAULT_logsumexp_backward_f32 logsumexp_backward_default_f32
 #define DEFAULT_logmeanexp_forward_f32 logmeanexp_forward_default_f32
@@ -455,13 +456,13 @@ enum { SHORT_CHAIN = 1 }; /* the cost of an element up to which it does not pay 
 #define ROW_DECLARATIONS_3(T) const T *grad, const T *x
 #define ROW_ARRAYS_2(T) {(T *)x, 0, 1}
 #define ROW_ARRAYS_3(T) {(T *)grad, 0, 1}, {(T *)x, 0, 1}
-#define CHOICE(function, F)                                                                                      \
+#define CHOICE(function)                                                                                         \
     if (params[0] != 1 || params[1] != -INFINITY)                                                                \
-        function##_general_##F(arrays, rows, n, params);                                                         \
+        function##_general_f32(arrays, rows, n, params);                                                         \
     else
 #define WITH_PARAMETERS(function, count, numbers)                                                                \
-    ROWS_OR_ONE(function, count, float, f32, DEFAULT_##function##_f32, CHOICE(function, f32))                    \
-    ROWS_OR_ONE(function, count, double, f64, function##_default_f64, CHOICE(function, f64))
+    ROWS_OR_ONE(function, count, float, f32, DEFAULT_##function##_f32, CHOICE(function))                         \
+    ROWS_OR_ONE(function, count, double, f64, function##_general_f64, )
 #define WITHOUT_PARAMETERS(function, count, numbers)                                                             \
     ROWS_OR_ONE(function, count, float, f32, DEFAULT_##function##_f32, )                                         \
     ROWS_OR_ONE(function, count, double, f64, function##_default_f64, )

@@ -669,22 +669,15 @@ GROUP(logmeanexp_forward)
 #define NEVER(...)
 
 #if defined(SINGLE)
-EXPANSION(softmax_forward_default, softmax_forward, 2, 0, softmax_forward_default_f32)
+EXPANSION(softmax_forward_default, softmax_forward, 2, 0, softmax_forward_general_f32)
 EXPANSION(log_softmax_forward_default, log_softmax_forward, 2, 0, log_softmax_forward_default_f32)
 EXPANSION(log_softmax_backward_from_output_default, log_softmax_backward_from_output, 3, 0,
           log_softmax_backward_from_output_default_f32)
-#define softmax_backward_from_output_default_single softmax_backward_from_output_default_f32
 #else
 #define GENERAL(function, arguments, numbers) EXPANSION(function##_general, function, arguments, numbers, NEVER)
+#define WITH_PARAMETERS GENERAL
 #define WITHOUT_PARAMETERS(function, arguments, numbers)                                                         \
     EXPANSION(function##_default, function, arguments, numbers, NEVER)
-#define WITH_PARAMETERS(function, arguments, numbers)                                                            \
-    GENERAL(function, arguments, numbers)                                                                        \
-    MAYBE_UNUSED static void NAME(function##_default)(const pyactx_row_array *arrays, ptrdiff_t rows, ptrdiff_t n, \
-                                                      const T *params)                                           \
-    {                                                                                                            \
-        NAME(function##_general)(arrays, rows, n, params);                                                       \
-    }
 EACH_ROW_FUNCTION(WITH_PARAMETERS, WITHOUT_PARAMETERS, GENERAL)
 #endif
 

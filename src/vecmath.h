@@ -1096,8 +1096,8 @@ V_INLINE double v_remainder_of_two(double v)
     return v - ((v + 2 * V_ROUND) - 2 * V_ROUND);
 }
 
-/* Max error: 2^-70 of 1, half an ULP of low more where |low| > 2^-18; 2^-88 of 1 for low = 0.  For |low| no larger than half an ULP of z, and
- * left out from 2^-10 on, where z is beyond 2^43; half is 0 or 1/2.
+/* Max error: 2^-70 of 1, half an ULP of low more where |low| > 2^-18, and for low = 0 2^-88 of 1.  For |low| no larger
+ * than half an ULP of z, and left out from 2^-10 on, where z is beyond 2^43; half is 0 or 1/2.
  *
  * z 2/π is a sum of products of the pieces of 2/π with the halves of z, 26 bits each, so that the products are exact.
  * Those that are multiples of 2 are left out: the first piece in use is that whose product with the lowest bit of z is

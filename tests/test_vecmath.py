@@ -116,6 +116,13 @@ def products():
     return generator.normal(size=x.size) * 2.0 ** generator.uniform(-10, 600, x.size).round(), *with_low(x)
 
 
+def scaled_arguments(low, high):
+    """Return (factor, low, x) with factors between 1 and 2, and x of every size, those that are normal."""
+    x = spread(low, high)
+    x = x[np.abs(x) > 1e-300]
+    return *with_low(np.random.default_rng(34).uniform(1, 2, x.size)), x
+
+
 def quotients():
     """Return (d, low, t) with d / t of every size."""
     generator = np.random.default_rng(25)
@@ -358,6 +365,7 @@ VECMATH = {
     "v_exp_quotient": case(lambda d, low, t: mpmath.exp((d + low) / t), *quotients()),
     "v_times_exp": case(lambda factor, x, low: factor * mpmath.exp(x + low), *products()),
     "v_expm1": case(mpmath.expm1, spread(-745, 709)),
+    "v_times_expm1": case(lambda factor, low, x: (factor + low) * mpmath.expm1(x), *scaled_arguments(-80, 700)),
     "v_exp_remainder": case(mpmath.workdps(800)(lambda x: mpmath.expm1(x) - x), spread(-0.34, 0.34)[:8000:4]),
     "v_tanh_remainder": case(mpmath.workdps(800)(lambda x: x - mpmath.tanh(x)),
                              np.concatenate([spread(-3, 3)[:6000:4], spread(-1e-5, 30)[:6000:4]])),
@@ -738,6 +746,7 @@ SPECIAL_VALUES = {  # (name, the first member of the result, the arguments), eac
         ("v_unless_nan", [nan, 1.0, 1.0], [nan, inf, -inf], [1.0] * 3),
         ("v_slope", [nan, 0.0, -0.0, -inf, nan], [0.0, 0.0, 0.0, -1.0, nan], [nan, inf, -inf, inf, 0.0]),
         ("v_exp", [nan, inf, 0.0, 1.0, 1.0, inf, 0.0], [nan, inf, -inf, 0.0, -0.0, 1000.0, -1000.0]),
+        ("v_times_expm1", [nan, -3.0, 0.0, -0.0], [3.0] * 4, [0.0] * 4, [nan, -inf, 0.0, -0.0]),
         ("v_expm1", [nan, inf, -1.0, 0.0, -0.0], [nan, inf, -inf, 0.0, -0.0]),
         ("v_exp_difference", [nan, inf, 0.0, 1.0], [nan, inf, 1.0, 3.0], [1.0, 1.0, inf, 3.0]),
         ("v_exp_quotient", [0.0, 1.0, 1.0, nan, nan], [-inf, -2.0, 0.0, nan, 1.0], [0.0] * 5,

@@ -424,7 +424,8 @@ V_INLINE float s_decay(s_pair factor, float x, float low)
 
 #define S_UNIT 0x1p-32f /* so that 1 + exp(109) stays finite */
 
-/* 1/σ(z + low) in units of 2^32, S_UNIT (1 + exp(-(z + low))).  Max error: 2^-25 of it.  Range: -109 <= z <= 20, beyond which σ is 1. */
+/* 1/σ(z + low) in units of 2^32, S_UNIT (1 + exp(-(z + low))).
+ * Max error: 2^-25 of it.  Range: -109 <= z <= 20, beyond which σ is 1. */
 V_INLINE s_pair s_inverse_sigmoid(float z, float low)
 {
     const s_reduced a = s_reduce(-z, -low);

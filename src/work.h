@@ -28,7 +28,7 @@ typedef struct {
     int each;          /* the parameters are arrays of one value per element */
     const void *params;
     void *arrays[MAX_ARRAYS]; /* inputs, then outputs */
-    ptrdiff_t beside;         /* rows of a group, of which each begins an element after the other; 0: one row is behind the other */
+    ptrdiff_t beside;         /* rows in a group, that begin one element after the other; 0: one row is behind the other */
     ptrdiff_t steps[MAX_ARRAYS]; /* in a group, from an element of a row to the next */
     ptrdiff_t n;       /* elements in all units */
     ptrdiff_t unit;    /* elements of a unit; the last may be shorter */
@@ -247,7 +247,8 @@ enum {
         pyactx_rows_##F *const rows_function = rows_of_##F(w->kernel, w->operation, w->parameter);               \
         while (rows_function && start < stop) {                                                                  \
             const ptrdiff_t group = w->beside ? start / w->beside : 0, first = start - group * w->beside;        \
-            const ptrdiff_t count_of_rows = w->beside && w->beside - first < stop - start ? w->beside - first : stop - start; \
+            const ptrdiff_t left = stop - start, in_group = w->beside ? w->beside - first : left;                \
+            const ptrdiff_t here = in_group < left ? in_group : left;                                            \
             pyactx_row_array rows[MAX_ARRAYS];                                                                   \
             for (int k = 0; k < count; k++) {                                                                    \
                 T *const array = w->arrays[k];                                                                   \
@@ -258,8 +259,8 @@ enum {
                 else                                                                                             \
                     rows[k] = (pyactx_row_array){array + start * w->unit, w->unit, 1};                           \
             }                                                                                                    \
-            rows_function(rows, count_of_rows, w->unit, (const T *)w->params);                                   \
-            start += count_of_rows;                                                                              \
+            rows_function(rows, here, w->unit, (const T *)w->params);                                            \
+            start += here;                                                                                       \
         }                                                                                                        \
         const int short_rows = has_rows(w->kernel) && w->unit <= SHORT_ROW && has_each(w->kernel, w->operation); \
         while (start < stop) {                                                                                   \

@@ -309,6 +309,26 @@ def test_rows_backward(name, operation, shape, dtype):
 # ---- Where others lose the tail --------------------------------------------------------------------------------------
 
 
+@every_compiled
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="needs a long double of 64 bits")
+@pytest.mark.parametrize("spread", [1, 30])
+@pytest.mark.parametrize("shape, axis", [((1, 10), 1), ((128, 10), 1), ((96, 1000), 1), ((2, 128_256), 1),
+                                         ((1000, 100), 0), ((2, 256, 64), 1), ((2, 64, 512), 2)], ids=str)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_rows_of_networks(activations, name, shape, axis, spread):
+    """Lengths and axes of the benchmark, in float32, some rows with one dominant logit."""
+    x = (np.random.default_rng(41).normal(size=shape) * spread).astype(np.float32)
+    np.moveaxis(x, axis, -1)[::2, ..., -1] += np.float32(20)
+    wide = x.astype(np.longdouble)
+    below = wide - wide.max(axis, keepdims=True)
+    exponentials, winners = np.exp(below), below == 0
+    others = np.where(winners, 0, exponentials).sum(axis, keepdims=True) + (winners.sum(axis, keepdims=True) - 1)
+    truth = exponentials / (1 + others) if name == "softmax" else below - np.log1p(others)
+    high = truth.astype(np.float64)
+    error = mpmath_math.ulp_error(activations[name](x, axis=axis), high, (truth - high).astype(np.float64))
+    assert error.max() <= BOOK[name].max_ulp["float32"] <= 1, error.max()
+
+
 @every_implementation
 @pytest.mark.parametrize("x, expected", [(-100.0, 3.783505853677006e-44), (-88.0, 6.054601895401186e-39)])
 def test_sigmoid_keeps_its_tail(activations, x, expected):
@@ -340,8 +360,10 @@ def test_what_others_lose(activations, name, x, expected):
 
 @every_compiled
 def test_snake_of_huge_arguments(activations):
-    """The smallest derivatives of many, and one that needs a third exact sum: as right beside roots that take all digits
-    of 2/π to find."""
+    """The smallest derivatives of many, and one that needs a third exact sum.
+
+    They are as right beside roots that take all digits of 2/π to find.
+    """
     generator = np.random.default_rng(40)
     x = np.exp(generator.uniform(40, 700, 300_000)) * generator.choice([-1, 1], 300_000)
     x[0] = -4.267848316537283e210
